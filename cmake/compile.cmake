@@ -1,0 +1,69 @@
+# Compiler settings, and the functions by which a folder becomes a library, a program or a test.
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CCACHE}")
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(cistern_options INTERFACE)
+target_compile_options(cistern_options INTERFACE
+  -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror=return-type -fno-omit-frame-pointer
+  $<$<CXX_COMPILER_ID:GNU>:-fcoroutines>)
+# Asio, Beast and spdlog are compiled once (lib/base/third_party.cpp) instead of in every file that includes them.
+target_compile_definitions(cistern_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)
+target_include_directories(cistern_options INTERFACE "${CMAKE_SOURCE_DIR}/lib" "${CMAKE_SOURCE_DIR}")
+
+set(CISTERN_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")
+if(CISTERN_SANITIZE)
+  add_compile_options(-fsanitize=${CISTERN_SANITIZE} -O1 -g)
+  add_link_options(-fsanitize=${CISTERN_SANITIZE})
+  if(CISTERN_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+# cistern_library(NAME [PCH asio|none] SOURCES … LINK …): one folder, one concept, one static library.
+function(cistern_library name)
+  cmake_parse_arguments(ARG "" "PCH" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC cistern_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
+  if(ARG_PCH STREQUAL "asio" AND NOT name STREQUAL "cistern_base")
+    target_precompile_headers(${name} REUSE_FROM cistern_base)
+  endif()
+endfunction()
+
+# cistern_test(NAME SOURCES … LINK … [LABELS …] [TIMEOUT seconds]): a GoogleTest program; each TEST is a ctest test.
+function(cistern_test name)
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT;PCH" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE cistern_options ${ARG_LINK} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE CISTERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CISTERN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  if(ARG_PCH STREQUAL "asio")
+    target_precompile_headers(${name} REUSE_FROM cistern_base)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  set(properties TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_LABELS)
+    list(APPEND properties LABELS "${ARG_LABELS}")
+  endif()
+  if(ARG_SERIAL)
+    list(APPEND properties RUN_SERIAL ON)
+  endif()
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+endfunction()
+
+# Adds every direct subfolder of the current one that has a CMakeLists.txt.
+function(cistern_add_subfolders)
+  file(GLOB entries CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt")
+  foreach(entry IN LISTS entries)
+    get_filename_component(folder "${entry}" DIRECTORY)
+    add_subdirectory("${folder}")
+  endforeach()
+endfunction()
