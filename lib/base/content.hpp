@@ -52,6 +52,8 @@ class BodySource {
   // The next piece, waiting for it if need be; an empty optional at the end. After an error or the end it is not called again.
   // kCorrupt, kUpstream, … mean: the body can not be completed; whoever sends it closes the connection short.
   virtual Awaitable<Result<std::optional<Slice>>> next() = 0;
+  // The reader has gone. Called on the reader's executor while next() waits, which then ends soon with kCancelled; or never.
+  virtual void cancel() {}
 };
 
 }  // namespace cistern
