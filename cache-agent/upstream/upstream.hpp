@@ -105,6 +105,8 @@ class Client {
   virtual std::shared_ptr<Upstream> upstream(const config::Upstream& configuration, const Settings& settings) = 0;
   // A peer is an upstream without breaker retries, credentials, redirects or proxy variables: http://ADDRESS. It counts under the name "peer".
   virtual std::shared_ptr<Upstream> peer(const std::string& address, const Settings& settings) = 0;
+  // For the end of the process: everything under way, and whatever is asked for later, ends soon with kCancelled. Thread-safe.
+  virtual void stop() = 0;
 };
 
 // The order in which to ask. Upstreams keep their places; with kFastest, neighbours with equal `match` and `fallback` are ordered by measured
