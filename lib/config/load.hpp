@@ -1,0 +1,35 @@
+// The agent's file → Config, strictly, and back. Any thread; blocks on the disk.
+//
+// Fields are written as in a MirrorPolicy (camelCase): policy, listeners, server, storage, go.views[], images.registries[], selection,
+// timeouts, retries, breaker, rateLimit, peers; config/describe.hpp names each. Files and folders that it names are relative to its own
+// folder:
+//   credentials: FOLDER   `username` and `password`, or `token`, or `.dockerconfigjson` (the entry for the upstream's host is taken)
+//   caFile: FILE          PEM
+//   peers.keyFile: FILE   at least 16 bytes; FILE.previous beside it, if there, is accepted too
+// One line break at the end of a secret is not part of it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "config/model.hpp"
+
+namespace cistern::config {
+
+// The verifier key of sum.golang.org, as the go command has it built in.
+inline constexpr std::string_view kSumGolangOrgKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+
+// kInvalid: everything that is wrong, one line each: "FILE:LINE: path.to.field: what is wrong; what would be right". kIo or kNotFound
+// if the file itself can not be read.
+Result<Loaded> load(const std::filesystem::path& file);
+
+// The same for a text whose files lie in `folder`; `name` is what errors call it.
+Result<Loaded> parse(std::string_view yaml, const std::filesystem::path& folder, const std::string& name = "agent.yaml");
+
+// Fields at their defaults are left out, and secrets are never written, only their folders and files. parse(to_yaml(c)) gives c
+// for every loaded c.
+std::string to_yaml(const Config& config);
+
+}  // namespace cistern::config
