@@ -1,0 +1,68 @@
+#include "tests/fakes/agent_process/places.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <random>
+#include <set>
+
+namespace cistern::fakes {
+
+TempFolder::TempFolder() {
+  std::string name = (std::filesystem::temp_directory_path() / "cistern-test-XXXXXX").string();
+  if (::mkdtemp(name.data()) != nullptr) path_ = name;
+}
+
+TempFolder::~TempFolder() {
+  if (path_.empty()) return;
+  std::error_code ignored;
+  // Folders without write permission (Go's module cache) are not removed by remove_all for anybody but root.
+  for (auto entry =
+           std::filesystem::recursive_directory_iterator(path_, std::filesystem::directory_options::skip_permission_denied, ignored);
+       !ignored && entry != std::filesystem::recursive_directory_iterator(); entry.increment(ignored)) {
+    std::error_code unchanged;
+    if (entry->is_directory(unchanged) && !entry->is_symlink(unchanged)) {
+      std::filesystem::permissions(entry->path(), std::filesystem::perms::owner_all, std::filesystem::perm_options::add, unchanged);
+    }
+  }
+  std::filesystem::remove_all(path_, ignored);
+}
+
+unsigned short free_port(const std::string& host) {
+  static std::mutex mutex;
+  static std::mt19937 random{std::random_device{}()};
+  static std::set<unsigned short> given;
+  const std::lock_guard lock(mutex);
+  std::uniform_int_distribution<int> ports(20000, 32000);
+  for (int tries = 0; tries < 1000; ++tries) {
+    const auto port = static_cast<unsigned short>(ports(random));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(socket);
+    if (free && given.insert(port).second) return port;
+  }
+  return 0;
+}
+
+void write_file(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::create_directories(path.parent_path());
+  const auto aside = path.parent_path() / ("." + path.filename().string() + ".new");
+  std::ofstream(aside, std::ios::binary) << content;
+  std::filesystem::rename(aside, path);
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+}  // namespace cistern::fakes
