@@ -43,6 +43,8 @@ set(CISTERN_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")
 if(CISTERN_SANITIZE)
   add_compile_options(-fsanitize=${CISTERN_SANITIZE} -O1 -g1)
   add_link_options(-fsanitize=${CISTERN_SANITIZE})
+  # GCC takes a sanitizer's checks for the program's own paths and warns of what can not happen.
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-stringop-overflow> $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   if(CISTERN_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()
@@ -58,7 +60,12 @@ function(cistern_library name)
   endif()
 endfunction()
 
-# cistern_test(NAME SOURCES … LINK … [LABELS …] [TIMEOUT seconds]): a GoogleTest program; each TEST is a ctest test.
+# What runs again under the sanitizers: the tests of the concurrent parts, and whatever has the labels `asan` or `tsan`.
+add_custom_target(asan_tests)
+add_custom_target(tsan_tests)
+
+# cistern_test(NAME SOURCES … LINK … [LABELS …] [TIMEOUT seconds]): a GoogleTest program; each TEST is a ctest test. Tests are listed
+# when ctest starts rather than when they are built.
 function(cistern_test name)
   cmake_parse_arguments(ARG "SERIAL" "TIMEOUT;PCH" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -70,14 +77,28 @@ function(cistern_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
+  if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/tests/unit/(http|upstream|store|cache|peers)$")
+    list(APPEND ARG_LABELS asan tsan)
+    list(REMOVE_DUPLICATES ARG_LABELS)
+  endif()
+  foreach(sanitizer IN ITEMS asan tsan)
+    if(sanitizer IN_LIST ARG_LABELS)
+      add_dependencies(${sanitizer}_tests ${name})
+    endif()
+  endforeach()
   set(properties TIMEOUT ${ARG_TIMEOUT})
   if(ARG_LABELS)
-    list(APPEND properties LABELS "${ARG_LABELS}")
+    # One label with commas: gtest_discover_tests loses all but the first of a list. `ctest -L asan` finds it all the same.
+    list(JOIN ARG_LABELS "," labels)
+    list(APPEND properties LABELS "${labels}")
+  endif()
+  if(ARG_ENVIRONMENT)
+    list(APPEND properties ENVIRONMENT "${ARG_ENVIRONMENT}")
   endif()
   if(ARG_SERIAL)
     list(APPEND properties RUN_SERIAL ON)
   endif()
-  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
+  gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES ${properties})
 endfunction()
 
 # Adds every direct subfolder of the current one that has a CMakeLists.txt.
