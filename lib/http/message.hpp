@@ -2,7 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,15 +14,20 @@
 #include <vector>
 
 #include "base/content.hpp"
+#include "base/error.hpp"
 
 namespace cistern::http {
 
 enum class Method { kGet, kHead, kPost, kOther };
 
-// Names compare without case. In the order received; small, so a linear search is the fastest.
+// Names compare without case. In the order received; small, so a linear search is the fastest. All text lies in one buffer that
+// clear() keeps, so an object that is used again allocates nothing. Views that are handed out end with the next change.
 class Headers {
  public:
-  void add(std::string_view name, std::string_view value) { fields_.emplace_back(name, value); }
+  using Field = std::pair<std::string_view, std::string_view>;  // name, value
+  class Fields;
+
+  void add(std::string_view name, std::string_view value);
   // Replaces every field of that name.
   void set(std::string_view name, std::string_view value);
   void remove(std::string_view name);
@@ -27,13 +35,65 @@ class Headers {
   std::string_view get(std::string_view name) const;
   std::size_t count(std::string_view name) const;
   bool contains(std::string_view name) const { return count(name) != 0; }
-  const std::vector<std::pair<std::string, std::string>>& all() const { return fields_; }
-  void clear() { fields_.clear(); }
-  bool operator==(const Headers&) const = default;
+  // A range of Field: for (const auto& [name, value] : headers.all()).
+  Fields all() const;
+  void clear();
+  bool operator==(const Headers& other) const;
 
  private:
-  std::vector<std::pair<std::string, std::string>> fields_;
+  struct Place {
+    std::uint32_t at;  // the value follows the name
+    std::uint32_t name_size;
+    std::uint32_t value_size;
+  };
+  Field field(const Place& place) const;
+
+  std::string text_;
+  std::vector<Place> places_;
 };
+
+// Valid until its Headers change.
+class Headers::Fields {
+ public:
+  class Iterator {
+   public:
+    using value_type = Field;
+    using difference_type = std::ptrdiff_t;
+    using reference = Field;
+    using pointer = void;
+    using iterator_category = std::input_iterator_tag;
+
+    Iterator() = default;
+    Iterator(const Headers* headers, std::size_t index) : headers_(headers), index_(index) {}
+    Field operator*() const { return headers_->field(headers_->places_[index_]); }
+    Iterator& operator++() {
+      ++index_;
+      return *this;
+    }
+    Iterator operator++(int) {
+      Iterator before = *this;
+      ++index_;
+      return before;
+    }
+    bool operator==(const Iterator&) const = default;
+
+   private:
+    const Headers* headers_ = nullptr;
+    std::size_t index_ = 0;
+  };
+
+  explicit Fields(const Headers& headers) : headers_(&headers) {}
+  Iterator begin() const { return {headers_, 0}; }
+  Iterator end() const { return {headers_, size()}; }
+  std::size_t size() const { return headers_->places_.size(); }
+  bool empty() const { return size() == 0; }
+  Field operator[](std::size_t index) const { return headers_->field(headers_->places_[index]); }
+
+ private:
+  const Headers* headers_;
+};
+
+inline Headers::Fields Headers::all() const { return Fields(*this); }
 
 // ASCII case-insensitive equality.
 bool equal_ignoring_case(std::string_view a, std::string_view b);
@@ -86,7 +146,15 @@ struct Response {
   // text/plain; charset=utf-8, with a newline at its end.
   static Response text(unsigned status, std::string message);
   static Response json(unsigned status, std::string document);
+  // The status of status_of, the error's message as text, and Retry-After where the error names a time.
+  static Response of(const Error& error);
 };
+
+// The status by which a client is told of an error (the upstream's error keeps its meaning): kInvalid 400, kNotFound 404, kGone 410, kForbidden 403,
+// kTooManyRequests 429, kTimeout 504, kUpstream and kCorrupt 502, kUnavailable and kNoSpace 503, kIo and kInternal 500. kCancelled is
+// kCancelledStatus, which is never sent: the server closes the connection without an answer.
+inline constexpr unsigned kCancelledStatus = 499;
+unsigned status_of(const Error& error);
 
 // "Thu, 01 Jan 1970 00:00:00 GMT"
 std::string http_date(std::chrono::sys_seconds time);
