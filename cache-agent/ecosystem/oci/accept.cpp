@@ -77,7 +77,7 @@ std::string join(const std::set<std::string>& types, std::string_view separator)
 AcceptSet accepted_types(const http::Headers& headers) {
   std::set<std::string> types;
   for (const auto& [name, value] : headers.all()) {
-    if (lower(name) == "accept") add_types(value, types);
+    if (http::equal_ignoring_case(name, "accept")) add_types(value, types);
   }
   if (types.empty() || types.contains("*/*") || types.contains("application/*")) return {"*", std::string(kAll)};
   AcceptSet set{join(types, ","), join(types, ", ")};

@@ -1,0 +1,57 @@
+#include "cache-agent/observe/status.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace cistern::observe {
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json& document) { return document.dump(-1, ' ', false, json::error_handler_t::replace); }
+
+const char* to_string(upstream::BreakerState state) {
+  switch (state) {
+    case upstream::BreakerState::kClosed: return "closed";
+    case upstream::BreakerState::kHalfOpen: return "half-open";
+    case upstream::BreakerState::kOpen: return "open";
+  }
+  return "closed";
+}
+
+json to_json(const FillStatus& fill) {
+  return {{"key", fill.key}, {"received", fill.received}, {"total", fill.total ? json(*fill.total) : json()}, {"upstream", fill.upstream}};
+}
+
+json to_json(const UpstreamStatus& upstream) {
+  const auto& health = upstream.health;
+  return {{"name", upstream.name},
+          {"state", to_string(health.state)},
+          {"failures", health.consecutive_failures},
+          {"latency_ms", health.latency ? json(health.latency->count()) : json()},
+          {"error", health.last_error}};
+}
+
+}  // namespace
+
+std::string status_json(const Status& status) {
+  auto fills = json::array();
+  for (const auto& fill : status.fills) fills.push_back(to_json(fill));
+  auto upstreams = json::array();
+  for (const auto& one : status.upstreams) upstreams.push_back(to_json(one));
+  return dump({{"fills", std::move(fills)},
+               {"upstreams", std::move(upstreams)},
+               {"config_hash", status.config_hash},
+               {"policy", status.policy},
+               {"store",
+                {{"bytes", status.store.bytes},
+                 {"objects", status.store.objects},
+                 {"blobs", status.store.blobs},
+                 {"evictions", status.store.evictions},
+                 {"reserved", status.store.reserved}}}});
+}
+
+std::string health_json(std::string_view config_hash, std::string_view policy, std::string_view version) {
+  return dump({{"status", "ok"}, {"config_hash", config_hash}, {"policy", policy}, {"version", version}});
+}
+
+}  // namespace cistern::observe

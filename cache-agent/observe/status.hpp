@@ -1,0 +1,39 @@
+// What /status and /healthz answer: JSON, for the live status of standalone mode, the operator and people. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cache-agent/observe/metrics.hpp"
+#include "cache-agent/store/store.hpp"
+
+namespace cistern::observe {
+
+// An object being fetched.
+struct FillStatus {
+  std::string key;
+  std::uint64_t received = 0;
+  std::optional<std::uint64_t> total;  // absent while unknown
+  std::string upstream;
+};
+
+struct Status {
+  std::vector<FillStatus> fills;
+  std::vector<UpstreamStatus> upstreams;
+  std::string config_hash;
+  std::string policy;
+  store::Stats store;
+};
+
+// {"fills":[{"key","received","total","upstream"}],
+//  "upstreams":[{"name","state":"closed"|"half-open"|"open","failures","latency_ms","error"}],
+//  "config_hash","policy","store":{"bytes","objects","blobs","evictions","reserved"}}; what is not known is null.
+std::string status_json(const Status& status);
+
+// {"status":"ok","config_hash","policy","version"}
+std::string health_json(std::string_view config_hash, std::string_view policy, std::string_view version);
+
+}  // namespace cistern::observe
