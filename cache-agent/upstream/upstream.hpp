@@ -5,8 +5,8 @@
 // may be retried before the first byte. What can be told from outside is: a head, then bytes, then the end or an error.
 //
 // Failures keep their meaning (architecture, rule 6). open() gives an Error only where there is no answer at all: kTimeout (connect, first
-// byte), kUpstream (refused, reset, TLS, nonsense), kUnavailable (breaker open), kForbidden (address or redirect not allowed), kCancelled. Any HTTP status is an answer, 5xx included;
-// an upstream's 401 that credentials do not cure arrives as 401.
+// byte), kUpstream (refused, reset, TLS, nonsense), kUnavailable (breaker open), kForbidden (address or redirect not allowed), kCancelled.
+// Any HTTP status is an answer, 5xx included; an upstream's 401 that credentials do not cure arrives as 401.
 //
 // Redirects (rule 8): http and https only, https never to http, at most 10; Authorization and cookies are dropped when host, port or scheme
 // changes; the address that a name resolves to may not be more private than the upstream's own, and is never link-local or a metadata
@@ -43,8 +43,8 @@ class Transfer {
   virtual ~Transfer() = default;
   virtual const Head& head() const = 0;
   // The next bytes, at most 256 KiB, gathered so that a hop between threads pays; empty at the end. While nobody calls it, at most a
-  // fixed window (512 KiB) is taken from the network: the connection is paused, not buffered. Errors: kTimeout (nothing, or under 1 KiB/s, for `idle`), kUpstream (cut off,
-  // shorter than Content-Length), kCancelled.
+  // fixed window (512 KiB) is taken from the network: the connection is paused, not buffered. Errors: kTimeout (nothing, or under 1 KiB/s,
+  // for `idle`), kUpstream (cut off, shorter than Content-Length), kCancelled.
   virtual Awaitable<Result<std::string>> read() = 0;
 };
 
@@ -52,13 +52,15 @@ enum class Verb { kGet, kHead };
 
 struct Ask {
   Verb verb = Verb::kGet;
-  std::string target;      // path and query, appended to the upstream's URL; starts with '/'
-  http::Headers headers;   // Accept, If-Range …; never Authorization of a client
+  std::string target;     // path and query, appended to the upstream's URL; starts with '/'
+  http::Headers headers;  // Accept, If-Range …; never Authorization of a client
   // For registries: "repository:NAME:pull" scope for the token; empty for Go and where the challenge's own scope is to be used.
   std::string scope;
-  std::uint64_t offset = 0;  // > 0: "Range: bytes=offset-"; an answer that is not 206 with the right Content-Range start is still handed over: the caller checks head()
+  std::uint64_t offset = 0;  // > 0: "Range: bytes=offset-"; an answer that is not 206 with the right Content-Range start is still handed
+                             // over: the caller checks head()
   std::optional<std::chrono::milliseconds> first_byte;  // instead of the configuration's
-  bool retry = true;       // false: one attempt (the caller has somewhere else to go)
+  bool retry = true;                                    // false: one attempt (the caller has somewhere else to go)
+  bool bulk = false;  // a body that may be large: HTTP/1.1, since paused HTTP/2 streams buffer. Else HTTP/2 where https offers it
 };
 
 // How one upstream does, for metrics, the live status and selection.
@@ -68,6 +70,7 @@ struct Health {
   unsigned consecutive_failures = 0;
   std::optional<std::chrono::milliseconds> latency;  // smoothed time to the first byte
   std::string last_error;
+  bool refuses = false;  // asking now would be refused without a dial: open, probed by another, or held back by its Retry-After
 };
 
 // One upstream or peer: its URL, credentials, connection pool share, breaker and measurements. Thread-safe.
@@ -103,15 +106,17 @@ class Client {
   static std::unique_ptr<Client> make(const Clock& clock, Observer& observer);
   virtual ~Client() = default;
   virtual std::shared_ptr<Upstream> upstream(const config::Upstream& configuration, const Settings& settings) = 0;
-  // A peer is an upstream without breaker retries, credentials, redirects or proxy variables: http://ADDRESS. It counts under the name "peer".
+  // A peer is an upstream without breaker retries, credentials, redirects or proxy variables: http://ADDRESS. It counts under the name
+  // "peer".
   virtual std::shared_ptr<Upstream> peer(const std::string& address, const Settings& settings) = 0;
   // For the end of the process: everything under way, and whatever is asked for later, ends soon with kCancelled. Thread-safe.
   virtual void stop() = 0;
 };
 
-// The order in which to ask. Upstreams keep their places; with kFastest, neighbours with equal `match` and `fallback` are ordered by measured
-// latency (one not measured yet goes first, so that it is), and those whose breaker is open go last within their run of neighbours; their
-// places are swapped only for a gain of more than 20 %. `weights` spreads objects by key hash over the neighbours of equal rank.
+// The order in which to ask. Upstreams keep their places; with kFastest, neighbours with equal `match` and `fallback` are ordered by
+// measured latency (one not measured yet goes first, so that it is), and those whose breaker is open go last within their run of
+// neighbours; their places are swapped only for a gain of more than 20 %. `weights` spreads objects by key hash over the neighbours of
+// equal rank.
 std::vector<std::shared_ptr<Upstream>> ordered(const std::vector<std::pair<const config::Upstream*, std::shared_ptr<Upstream>>>& candidates,
                                                config::Selection selection, std::uint64_t key_hash);
 
