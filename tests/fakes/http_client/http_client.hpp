@@ -75,7 +75,8 @@ inline Answer head(const Address& address, std::string_view target, const Fields
   return fetch(address, "HEAD", target, headers);
 }
 
-// GET over TLS by libcurl, trusting the certificates in `ca_file` only.
-Answer tls_get(const std::string& url, const std::string& ca_file);
+// GET by libcurl: for TLS, trusting the certificates in `ca_file` only (empty: the system's), and for public servers, through the proxy
+// that the machine's environment names, with redirects followed.
+Answer curl_get(const std::string& url, const std::string& ca_file = {});
 
 }  // namespace cistern::fakes

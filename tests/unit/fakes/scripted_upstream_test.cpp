@@ -148,10 +148,10 @@ TEST(ScriptedUpstream, SpeaksTlsWithACertificateOfItsOwn) {
   upstream.on("/a", Reply{.body = "secret"});
   const TempFolder folder;
   write_file(folder / "ca.crt", upstream.certificate());
-  EXPECT_EQ(tls_get(upstream.url() + "/a", folder / "ca.crt").body, "secret");
+  EXPECT_EQ(curl_get(upstream.url() + "/a", folder / "ca.crt").body, "secret");
   ScriptedUpstream other(ScriptedUpstream::Tls::kSelfSigned);
   write_file(folder / "other.crt", other.certificate());
-  EXPECT_EQ(tls_get(upstream.url() + "/a", folder / "other.crt").status, 0u);
+  EXPECT_EQ(curl_get(upstream.url() + "/a", folder / "other.crt").status, 0u);
 }
 
 TEST(ScriptedUpstream, AsksAResponderForWhatLiesBelowAPrefix) {

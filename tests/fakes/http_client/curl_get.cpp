@@ -13,20 +13,22 @@ std::size_t take_body(char* data, std::size_t size, std::size_t count, void* ans
 }
 
 std::size_t take_header(char* data, std::size_t size, std::size_t count, void* answer) {
-  for (auto& line : parse_fields({data, size * count})) static_cast<Answer*>(answer)->headers.push_back(std::move(line));
+  const std::string_view text(data, size * count);
+  if (text.rfind("HTTP/", 0) == 0) static_cast<Answer*>(answer)->headers.clear();  // of the last hop
+  for (auto& line : parse_fields(text)) static_cast<Answer*>(answer)->headers.push_back(std::move(line));
   return size * count;
 }
 
 }  // namespace
 
-Answer tls_get(const std::string& url, const std::string& ca_file) {
+Answer curl_get(const std::string& url, const std::string& ca_file) {
   Answer answer;
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_CAINFO, ca_file.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
+  if (!ca_file.empty()) curl_easy_setopt(curl.get(), CURLOPT_CAINFO, ca_file.c_str());
+  curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, 20L);
+  curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, 60L);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl.get(), CURLOPT_WRITEDATA, &answer);
   curl_easy_setopt(curl.get(), CURLOPT_HEADERFUNCTION, take_header);
