@@ -37,7 +37,7 @@ target_compile_options(cistern_options INTERFACE
 # Asio, Beast and spdlog are compiled once (lib/base/third_party.cpp) instead of in every file that includes them.
 target_compile_definitions(cistern_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)
-target_include_directories(cistern_options INTERFACE "${CMAKE_SOURCE_DIR}/lib" "${CMAKE_SOURCE_DIR}")
+target_include_directories(cistern_options INTERFACE "${CMAKE_SOURCE_DIR}/lib" "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 
 set(CISTERN_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")
 if(CISTERN_SANITIZE)
@@ -77,9 +77,12 @@ function(cistern_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)
   endif()
-  if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/tests/unit/(http|upstream|store|cache|peers)$")
+  if(CMAKE_CURRENT_SOURCE_DIR MATCHES "/tests/(unit/(http|upstream|store|cache|peers)|conformance/store)$")
     list(APPEND ARG_LABELS asan tsan)
     list(REMOVE_DUPLICATES ARG_LABELS)
+  endif()
+  if("blackbox" IN_LIST ARG_LABELS)
+    add_dependencies(${name} cache-agent)  # which it starts
   endif()
   foreach(sanitizer IN ITEMS asan tsan)
     if(sanitizer IN_LIST ARG_LABELS)
