@@ -187,6 +187,30 @@ Result<void> check_size(const Bytes& value) {
   return fail(ErrorCode::kInvalid, "a size of 0 would store nothing; write one such as \"20Gi\"");
 }
 
+Result<void> complete_sumdb(SumDb& sumdb) {
+  if (sumdb.key.empty() && sumdb.name == "sum.golang.org") sumdb.key = kSumGolangOrgKey;
+  if (sumdb.mode != SumDbMode::kVerify || sumdb.key.starts_with(sumdb.name + "+")) return {};
+  if (sumdb.key.empty()) {
+    return fail(ErrorCode::kInvalid, "is required to verify against {}; write its verifier key, name+hash+key", sumdb.name);
+  }
+  return fail(ErrorCode::kInvalid, "is not a key of {}; a verifier key begins with the database's name", sumdb.name);
+}
+
+std::string upstream_name(const std::string& name, const std::string& url) {
+  if (!name.empty()) return name;
+  const auto parsed = parse_url(url);
+  return parsed ? parsed->host : "";
+}
+
+Result<void> check_rewrite(const Rewrite& rewrite) {
+  RE2::Options quiet;
+  quiet.set_log_errors(false);
+  const RE2 regex(rewrite.pattern, quiet);
+  std::string why;
+  if (!regex.ok() || regex.CheckRewriteString(rewrite.replacement, &why)) return {};
+  return fail(ErrorCode::kInvalid, "\"{}\" does not fit its pattern: {}; write \\1 to \\9 for its groups", rewrite.replacement, why);
+}
+
 Result<void> Between::operator()(unsigned value) const {
   if (value >= low && value <= high) return {};
   return fail(ErrorCode::kInvalid, "{} is out of bounds; write {} to {}", value, low, high);

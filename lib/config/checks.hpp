@@ -12,6 +12,9 @@
 
 namespace cistern::config {
 
+// The verifier key of sum.golang.org, as the go command has it built in.
+inline constexpr std::string_view kSumGolangOrgKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+
 // The parts of an http or https URL that check_url has accepted.
 struct Url {
   std::string scheme;
@@ -56,6 +59,10 @@ Result<void> check_age(const std::chrono::milliseconds& value);
 Result<void> check_negative(const std::chrono::milliseconds& value);
 Result<void> check_size(const Bytes& value);
 
+// Fills in what follows from the rest: the key of sum.golang.org. An error is about the field `key`.
+Result<void> complete_sumdb(SumDb& sumdb);
+// What an upstream is called: its name, else its URL's host.
+std::string upstream_name(const std::string& name, const std::string& url);
 // Whether the replacement names only groups that the pattern has; a pattern that is itself wrong is left to check_regex.
 Result<void> check_rewrite(const Rewrite& rewrite);
 

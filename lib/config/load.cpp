@@ -1,7 +1,5 @@
 #include "config/load.hpp"
 
-#include <re2/re2.h>
-
 #include <algorithm>
 #include <set>
 
@@ -79,13 +77,7 @@ class Finisher {
 
   void finish_sumdb(const std::string& path, SumDb& sumdb) {
     while (sumdb.url.ends_with('/')) sumdb.url.pop_back();
-    if (sumdb.key.empty() && sumdb.name == "sum.golang.org") sumdb.key = kSumGolangOrgKey;
-    if (sumdb.mode != SumDbMode::kVerify) return;
-    if (sumdb.key.empty()) {
-      add(path + ".key", fmt::format("is required to verify against {}; write its verifier key, name+hash+key", sumdb.name));
-    } else if (!sumdb.key.starts_with(sumdb.name + "+")) {
-      add(path + ".key", fmt::format("is not a key of {}; a verifier key begins with the database's name", sumdb.name));
-    }
+    if (auto completed = complete_sumdb(sumdb); !completed) add(path + ".key", completed.error().message);
   }
 
   void finish_registries(std::vector<Registry>& registries) {
@@ -121,7 +113,7 @@ class Finisher {
       while (upstream.url.ends_with('/')) upstream.url.pop_back();
       const auto url = parse_url(upstream.url);
       if (!url) continue;  // already reported
-      if (upstream.name.empty()) upstream.name = url->host;
+      upstream.name = upstream_name(upstream.name, upstream.url);
       if (!names.insert(upstream.name).second) {
         add(path + ".name", fmt::format("an upstream \"{}\" is in this list already; give each its own name", upstream.name));
       }
@@ -209,15 +201,6 @@ bool Registry::needs_credentials() const {
   return std::any_of(upstreams.begin(), upstreams.end(), [](const Upstream& upstream) {
     return !upstream.credentials_folder.empty() || upstream.credentials.has_value() || !upstream.client_key_file.empty();
   });
-}
-
-Result<void> check_rewrite(const Rewrite& rewrite) {
-  RE2::Options quiet;
-  quiet.set_log_errors(false);
-  const RE2 regex(rewrite.pattern, quiet);
-  std::string why;
-  if (!regex.ok() || regex.CheckRewriteString(rewrite.replacement, &why)) return {};
-  return fail(ErrorCode::kInvalid, "\"{}\" does not fit its pattern: {}; write \\1 to \\9 for its groups", rewrite.replacement, why);
 }
 
 Result<Loaded> load(const std::filesystem::path& file) {

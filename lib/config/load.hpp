@@ -18,9 +18,6 @@
 
 namespace cistern::config {
 
-// The verifier key of sum.golang.org, as the go command has it built in.
-inline constexpr std::string_view kSumGolangOrgKey = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
-
 // kInvalid: everything that is wrong, one line each: "FILE:LINE: path.to.field: what is wrong; what would be right". kIo or kNotFound
 // if the file itself can not be read.
 Result<Loaded> load(const std::filesystem::path& file);

@@ -28,7 +28,7 @@ struct Credentials {
   bool operator==(const Credentials&) const = default;
 };
 
-enum class Fallback { kNotFound, kAny };   // next upstream on 404/410 only (','), or on any failure ('|')
+enum class Fallback { kNotFound, kAny };  // next upstream on 404/410 only (','), or on any failure ('|')
 enum class Selection { kOrdered, kFastest };
 
 struct Rewrite {
@@ -42,15 +42,15 @@ struct Upstream {
   std::string name;  // unique in its list; the URL's host unless given. Label of metrics.
   std::string url;   // http or https, no user information, no query, no trailing slash
   Fallback fallback = Fallback::kNotFound;
-  std::vector<std::string> match = {"*"};    // module patterns
-  std::vector<Rewrite> rewrite;              // images only; the first that matches
-  std::string credentials_folder;            // as in the file, relative to it; empty: none
-  std::optional<Credentials> credentials;    // what was read from there
-  std::string ca_file;                       // as in the file; empty: the system's
-  std::string ca_pem;                        // what was read from there
+  std::vector<std::string> match = {"*"};         // module patterns
+  std::vector<Rewrite> rewrite;                   // images only; the first that matches
+  std::string credentials_folder;                 // as in the file, relative to it; empty: none
+  std::optional<Credentials> credentials;         // what was read from there
+  std::string ca_file;                            // as in the file; empty: the system's
+  std::string ca_pem;                             // what was read from there
   std::string client_cert_file, client_key_file;  // TLS client certificate; empty: none. Absolute once loaded
   bool insecure_skip_verify = false;
-  std::vector<std::string> auth_hosts;       // other hosts that may be its token realm
+  std::vector<std::string> auth_hosts;  // other hosts that may be its token realm
   unsigned weight = 1;
   bool operator==(const Upstream&) const = default;
 };
@@ -60,15 +60,15 @@ enum class SumDbMode { kVerify, kProxy, kOff };
 struct SumDb {
   SumDbMode mode = SumDbMode::kVerify;
   std::string name = "sum.golang.org";
-  std::string url;  // empty: the first upstream that serves /sumdb/<name>/, else https://<name>
-  std::string key;  // verifier key "name+hash+base64"; for sum.golang.org a default is built in
+  std::string url;                  // empty: the first upstream that serves /sumdb/<name>/, else https://<name>
+  std::string key;                  // verifier key "name+hash+base64"; for sum.golang.org a default is built in
   std::vector<std::string> exempt;  // module patterns that are not looked up
   bool operator==(const SumDb&) const = default;
 };
 
 struct GoFreshness {
   milliseconds list = std::chrono::minutes(1);
-  milliseconds latest = std::chrono::minutes(1);  // @latest and .info of branches
+  milliseconds latest = std::chrono::minutes(1);    // @latest and .info of branches
   milliseconds negative = std::chrono::minutes(1);  // 404 and 410; at most a minute
   milliseconds stale_if_error = std::chrono::hours(168);
   bool operator==(const GoFreshness&) const = default;
@@ -117,10 +117,10 @@ struct RateLimit {
 };
 
 struct Storage {
-  std::string path;           // absolute once loaded
-  Bytes size = gib(20);       // of blobs, ours
+  std::string path;                // absolute once loaded
+  Bytes size = gib(20);            // of blobs, ours
   unsigned min_free_percent = 15;  // of the file system; eviction starts above whichever bound is met first
-  Bytes memory = mib(64);     // small bodies kept in memory
+  Bytes memory = mib(64);          // small bodies kept in memory
   bool operator==(const Storage&) const = default;
 };
 
@@ -132,13 +132,13 @@ struct Peer {
 
 struct Peers {
   bool enabled = false;
-  std::string self;               // this agent's address as the others list it; empty with `dns`: found among the local addresses
+  std::string self;  // this agent's address as the others list it; empty with `dns`: found among the local addresses
   std::string zone;
-  std::vector<Peer> list;         // a static list (may contain self), or …
-  std::string dns;                // … HOST:PORT whose A/AAAA records are the peers
-  std::string key_file;           // as in the file
-  std::string key;                // what was read from there; ≥ 16 bytes
-  std::string previous_key;       // from key_file + ".previous", accepted while keys rotate; may be empty
+  std::vector<Peer> list;                          // a static list (may contain self), or …
+  std::string dns;                                 // … HOST:PORT whose A/AAAA records are the peers
+  std::string key_file;                            // as in the file
+  std::string key;                                 // what was read from there; ≥ 16 bytes
+  std::string previous_key;                        // from key_file + ".previous", accepted while keys rotate; may be empty
   milliseconds timeout = std::chrono::seconds(2);  // to the owner's first byte, before it is passed over
   bool operator==(const Peers&) const = default;
 };
@@ -156,7 +156,7 @@ struct Listeners {
 
 // What log, limits and the server's time limits are set to.
 struct Server {
-  unsigned threads = 0;                   // 0: one for each core
+  unsigned threads = 0;  // 0: one for each core
   Bytes max_header = kib(16);
   milliseconds header_timeout = std::chrono::seconds(10);
   milliseconds idle_timeout = std::chrono::seconds(75);

@@ -1,6 +1,7 @@
 #include "yaml/bind.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 
 namespace cistern::yaml::detail {
@@ -59,6 +60,13 @@ bool read_scalar(const Node& node, std::string_view path, Problems& problems, un
                      node.scalar.get<std::int64_t>() <= std::numeric_limits<std::int32_t>::max();
   if (!whole) return wrong_type("a whole number, 0 or more", node, path, problems);
   out = node.scalar.get<unsigned>();
+  return true;
+}
+
+bool read_scalar(const Node& node, std::string_view path, Problems& problems, int& out) {
+  const bool fits = node.scalar.is_number_integer() && std::abs(node.scalar.get<std::int64_t>()) <= std::numeric_limits<int>::max();
+  if (!fits) return wrong_type("a whole number", node, path, problems);
+  out = node.scalar.get<int>();
   return true;
 }
 

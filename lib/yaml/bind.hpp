@@ -9,7 +9,7 @@
 // Reader follows it strictly: unknown fields, wrong types and what a check refuses become Problems with file, line and path; a field
 // that is not in the document keeps its value, which is how defaults are made. Writer follows the same description.
 //
-// Members may be bool, unsigned, double, std::string, milliseconds (text such as "30s"), Bytes ("20Gi" or a number), enums, described
+// Members may be bool, int, unsigned, double, std::string, milliseconds (text such as "30s"), Bytes ("20Gi" or a number), enums, described
 // structs, std::optional, std::vector and std::map<std::string, …> of those, Percent, Json (any value without null) and Node (the same,
 // with positions). A check is a function from the value, or from each element of a list, to Result<void>.
 #pragma once
@@ -57,6 +57,7 @@ inline constexpr bool kIsMap<std::map<std::string, T>> = true;
 // Each adds a problem and returns false if the node is of another type.
 bool read_scalar(const Node& node, std::string_view path, Problems& problems, bool& out);
 bool read_scalar(const Node& node, std::string_view path, Problems& problems, unsigned& out);
+bool read_scalar(const Node& node, std::string_view path, Problems& problems, int& out);
 bool read_scalar(const Node& node, std::string_view path, Problems& problems, double& out);
 bool read_scalar(const Node& node, std::string_view path, Problems& problems, std::string& out);
 bool read_scalar(const Node& node, std::string_view path, Problems& problems, std::chrono::milliseconds& out);
@@ -70,9 +71,9 @@ void unknown_name(const Node& node, std::string_view path, const std::vector<std
 void drop_defaults(Json& json, const Json& defaults, const std::vector<std::string_view>& required);
 
 template <class T>
-concept Scalar = std::same_as<T, bool> || std::same_as<T, unsigned> || std::same_as<T, double> || std::same_as<T, std::string> ||
-                 std::same_as<T, std::chrono::milliseconds> || std::same_as<T, Bytes> || std::same_as<T, Percent> ||
-                 std::same_as<T, Json> || std::same_as<T, Node>;
+concept Scalar = std::same_as<T, bool> || std::same_as<T, int> || std::same_as<T, unsigned> || std::same_as<T, double> ||
+                 std::same_as<T, std::string> || std::same_as<T, std::chrono::milliseconds> || std::same_as<T, Bytes> ||
+                 std::same_as<T, Percent> || std::same_as<T, Json> || std::same_as<T, Node>;
 
 }  // namespace detail
 
@@ -128,6 +129,9 @@ class Reader {
       reader.finish();
     }
   }
+
+  // A field that may be there and is not looked at.
+  void skip(std::string_view name) { names_.push_back(name); }
 
   // Reports the fields that nothing asked for. Called by whoever made the reader.
   void finish() const {

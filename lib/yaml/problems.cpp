@@ -57,6 +57,8 @@ void Problems::add(const Position& position, std::string_view path, std::string_
   lines_.push_back({position.line, std::move(text)});
 }
 
+void Problems::append(const Problems& others) { lines_.insert(lines_.end(), others.lines_.begin(), others.lines_.end()); }
+
 Error Problems::to_error() const {
   auto lines = lines_;
   std::stable_sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) { return a.line < b.line; });

@@ -14,6 +14,7 @@ class Problems {
  public:
   // `path` as in "spec.go.upstreams[0].url"; `message` says what is wrong and what would be right.
   void add(const Position& position, std::string_view path, std::string_view message);
+  void append(const Problems& others);
   bool empty() const { return lines_.empty(); }
   // One line each, "FILE:LINE: path: message", in the order of the files' lines; kInvalid.
   Error to_error() const;

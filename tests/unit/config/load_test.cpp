@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "config/checks.hpp"
 #include "config/describe.hpp"
 #include "tests/unit/config/temporary_folder.hpp"
 

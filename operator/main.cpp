@@ -1,0 +1,222 @@
+// cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over default.
+// Exit codes: 0 done, 1 it failed, 2 the command line or a policy is wrong.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/encoding.hpp"
+#include "base/log.hpp"
+#include "operator/init/first_policy.hpp"
+#include "operator/model/parse.hpp"
+#include "operator/plan/explain.hpp"
+#include "operator/plan/machine.hpp"
+#include "operator/render/environment.hpp"
+#include "operator/render/files.hpp"
+#include "operator/standalone/agent_http.hpp"
+#include "operator/standalone/data_folder.hpp"
+#include "operator/standalone/prepare.hpp"
+#include "operator/standalone/run.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace cistern;
+
+constexpr int kFailed = 1;
+constexpr int kInvalidInput = 2;
+
+struct Arguments {
+  fs::path policies;
+  fs::path data = "cistern-data";
+  std::string listen = "127.0.0.1:5050";
+  fs::path agent;
+  fs::path output;
+  bool force = false;
+  std::string region;
+  std::string profile;
+  std::vector<std::string> words;  // fields of explain, patterns of purge
+};
+
+int report(const Error& error) {
+  fmt::print(stderr, "{}\n", error.message);
+  return error.code == ErrorCode::kInvalid ? kInvalidInput : kFailed;
+}
+
+void print_remarks(const plan::MachinePlan& plan) {
+  for (const auto& notice : plan.notices) fmt::print(stderr, "{}\n", notice.to_string());
+  for (const auto& overridden : plan.overridden) fmt::print(stderr, "{}\n", overridden.to_string());
+}
+
+// The cache-agent beside this program.
+fs::path default_agent() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  return error ? fs::path("cache-agent") : self.parent_path() / "cache-agent";
+}
+
+int standalone(const Arguments& arguments) {
+  const standalone::Options options{fs::absolute(arguments.policies), arguments.data, arguments.listen,
+                                    arguments.agent.empty() ? default_agent() : arguments.agent};
+  const auto ended = standalone::run(options);
+  return ended ? 0 : report(ended.error());
+}
+
+int env(const Arguments& arguments) {
+  const auto prepared = standalone::preview(arguments.policies, arguments.listen);
+  if (!prepared) return report(prepared.error());
+  fmt::print("{}", prepared->files.at(render::kEnvFile));
+  return 0;
+}
+
+int render_files(const Arguments& arguments) {
+  const auto prepared = arguments.data.empty() ? standalone::preview(arguments.policies, arguments.listen)
+                                               : standalone::prepare(arguments.policies, arguments.data, arguments.listen);
+  if (!prepared) return report(prepared.error());
+  print_remarks(prepared->plan);
+  for (const auto& [name, content] : prepared->files) {
+    if (arguments.output.empty()) {
+      fmt::print("==> {}\n{}\n", name, content);
+      continue;
+    }
+    const fs::path file = arguments.output / name;
+    std::error_code error;
+    fs::create_directories(file.parent_path(), error);
+    if (error) return report(system_error(error.value(), "make " + file.parent_path().string()));
+    if (auto written = standalone::write_atomically(file, content); !written) return report(written.error());
+  }
+  return 0;
+}
+
+int explain(const Arguments& arguments) {
+  const auto policies = model::load_policies(arguments.policies);
+  if (!policies) return report(policies.error());
+  const auto plan = plan::plan_machine(*policies);
+  const auto& winner =
+      *std::find_if(policies->begin(), policies->end(), [&](const auto& policy) { return policy.metadata.name == plan.policy; });
+  for (const auto& [kind, name, overlays] :
+       {std::tuple("region", arguments.region, &winner.spec.regions), std::tuple("profile", arguments.profile, &winner.spec.profiles)}) {
+    if (name.empty() || overlays->contains(name)) continue;
+    return report({ErrorCode::kInvalid, fmt::format("policy {} has no {} \"{}\"", plan.policy, kind, name), std::nullopt});
+  }
+  yaml::Problems problems;
+  const auto effective = model::effective(winner, arguments.region, arguments.profile, problems);
+  if (!problems.empty()) return report(problems.to_error());
+  const auto values = plan::explain(effective, arguments.words);
+  if (values.empty()) return report({ErrorCode::kInvalid, "no such field; `explain` without fields lists all", std::nullopt});
+  fmt::print("policy {}\n", plan.policy);
+  for (const auto& value : values) fmt::print("{} = {}  # {}\n", value.path, value.value, value.origin);
+  print_remarks(plan);
+  return 0;
+}
+
+int init(const Arguments& arguments) {
+  init::Facts facts;
+  init::gather_go(facts);
+  facts.registries = init::gather_registries("/");
+  const auto policy = init::first_policy(facts);
+  for (const auto& note : policy.notes) fmt::print(stderr, "note: {}\n", note);
+  if (arguments.output.empty()) {
+    fmt::print("{}", policy.yaml);
+    return 0;
+  }
+  std::error_code error;
+  if (fs::exists(arguments.output, error) && !arguments.force) {
+    return report(
+        {ErrorCode::kUnavailable, fmt::format("{} is there already; --force overwrites it", arguments.output.string()), std::nullopt});
+  }
+  if (arguments.output.has_parent_path()) fs::create_directories(arguments.output.parent_path(), error);
+  if (auto written = standalone::write_atomically(arguments.output, policy.yaml); !written) return report(written.error());
+  fmt::print("wrote {}\n", arguments.output.string());
+  return 0;
+}
+
+int purge(const Arguments& arguments) {
+  const auto address = standalone::agent_address(arguments.listen);
+  if (!address) return report(address.error());
+  standalone::AgentHttp http;
+  for (const auto& pattern : arguments.words) {
+    const auto answer = http.post(fmt::format("http://{}/purge?pattern={}", address->admin, percent_encode(pattern)));
+    if (!answer) return report(answer.error());
+    fmt::print("{}: {}{}", pattern, *answer, answer->ends_with('\n') ? "" : "\n");
+  }
+  return 0;
+}
+
+struct Command {
+  CLI::App* app;
+  int (*run)(const Arguments&);
+};
+
+std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
+  const auto add = [&](const char* name, const char* description) { return app.add_subcommand(name, description); };
+  const auto policies = [&](CLI::App* command) {
+    command->add_option("--policies", arguments.policies, "Folder of MirrorPolicies (*.yaml, *.yml, *.json), or one such file")
+        ->envname("CISTERN_POLICIES")
+        ->required();
+  };
+  const auto listen = [&](CLI::App* command) {
+    command->add_option("--listen", arguments.listen, "The agent's HOST:PORT; the next port on loopback is for its numbers")
+        ->envname("CISTERN_LISTEN")
+        ->capture_default_str();
+  };
+
+  CLI::App* run = add("standalone", "Serve what the policies say on this machine, without a cluster");
+  policies(run);
+  run->add_option("--data", arguments.data, "Folder for the cache, env.sh, certs.d and credentials/")
+      ->envname("CISTERN_DATA")
+      ->capture_default_str();
+  listen(run);
+  run->add_option("--agent", arguments.agent, "The cache-agent program; default: the one beside this program")->envname("CISTERN_AGENT");
+
+  CLI::App* first = add("init", "Write the first policy from what this machine uses now");
+  first->add_option("-o,--output", arguments.output, "File to write; default: print it");
+  first->add_flag("--force", arguments.force, "Overwrite the file");
+
+  CLI::App* exports = add("env", "Print the go command's environment, for sh");
+  policies(exports);
+  listen(exports);
+
+  CLI::App* files = add("render", "Print every file that standalone would write");
+  policies(files);
+  listen(files);
+  files->add_option("--data", arguments.data, "Check with the credentials in this data folder")->envname("CISTERN_DATA");
+  files->add_option("-o,--output", arguments.output, "Write them below this folder instead");
+
+  CLI::App* why = add("explain", "Print each effective value and where it came from");
+  policies(why);
+  why->add_option("--region", arguments.region, "As a node of this region has it");
+  why->add_option("--profile", arguments.profile, "As this profile has it");
+  why->add_option("fields", arguments.words, "Only these fields, as in go.sumDB");
+
+  CLI::App* drop = add("purge", "Drop objects from the running agent's cache");
+  listen(drop);
+  drop->add_option("patterns", arguments.words, "Patterns of keys, as the agent's log shows them")->required();
+
+  return {{run, standalone}, {first, init}, {exports, env}, {files, render_files}, {why, explain}, {drop, purge}};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Cistern's operator: makes caches of Go modules and container images follow MirrorPolicies.", "cistern-operator");
+  app.set_version_flag("--version", CISTERN_VERSION);
+  app.require_subcommand(1);
+  Arguments arguments;
+  const auto commands = add_commands(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kInvalidInput;
+  }
+  if (auto logging = set_up_logging("cistern-operator", "info"); !logging) return report(logging.error());
+  for (const auto& command : commands) {
+    if (!command.app->parsed()) continue;
+    // Only `standalone` has a data folder by default; `render` looks into one if it is told to.
+    if (command.run == render_files && command.app->count("--data") == 0) arguments.data.clear();
+    return command.run(arguments);
+  }
+  return kInvalidInput;
+}

@@ -1,0 +1,31 @@
+#include "operator/render/runtime.hpp"
+
+#include <fmt/format.h>
+
+namespace cistern::render {
+
+// Names and URLs have been checked to hold no quote, backslash or control character, so that they are TOML strings as they are.
+
+std::string hosts_toml(const model::Registry& registry, const std::string& mirror) {
+  if (!registry.fallback_to_source) {
+    return fmt::format("{}\nserver = \"{}\"\ncapabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
+  }
+  return fmt::format("{}\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
+}
+
+std::string registries_conf(const std::vector<model::Registry>& registries, const std::string& listen) {
+  std::string text = fmt::format("{}\n", kMark);
+  for (const auto& registry : registries) {
+    const std::string mirror = fmt::format("{}/{}", listen, registry.name);
+    if (registry.fallback_to_source) {
+      text +=
+          fmt::format("\n[[registry]]\nprefix = \"{0}\"\nlocation = \"{0}\"\n\n[[registry.mirror]]\nlocation = \"{1}\"\ninsecure = true\n",
+                      registry.name, mirror);
+    } else {
+      text += fmt::format("\n[[registry]]\nprefix = \"{}\"\nlocation = \"{}\"\ninsecure = true\n", registry.name, mirror);
+    }
+  }
+  return text;
+}
+
+}  // namespace cistern::render
