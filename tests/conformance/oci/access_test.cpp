@@ -91,7 +91,7 @@ TEST_F(OciAccess, Case22_ABlobIsDeniedThroughAnotherRepositorysPath) {
   start();
   EXPECT_EQ(ask(blob_target("team/private", image.layers[0].digest)).status, 200u);
   EXPECT_EQ(ask(blob_target("team/open", image.layers[0].digest)).status, 404u) << "the upstream decides, not the store";
-  EXPECT_EQ(hub.count("GET", blob_target("team/open", image.layers[0].digest)), 1u);
+  EXPECT_GE(hub.asked(blob_target("team/open", image.layers[0].digest)).size(), 1u);
   EXPECT_EQ(ask_head(blob_target("team/shut", image.layers[0].digest)).status, 404u);
   EXPECT_EQ(ask(manifest_target("team/open", image.manifest.digest)).status, 404u);
 }

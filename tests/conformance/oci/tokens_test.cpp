@@ -159,6 +159,16 @@ TEST_F(OciTokens, ARedirectToAMetadataAddressIsNotFollowed) {
   }
 }
 
+TEST_F(OciTokens, ARedirectFromTlsToPlainTextIsNotFollowed) {
+  ScriptedUpstream secure(ScriptedUpstream::Tls::kSelfSigned);
+  ScriptedUpstream plain;
+  plain.on("/blob", blob_reply(image.layers[0]));
+  secure.on(layer, Reply{.status = 302, .headers = {{"Location", plain.url() + "/blob"}}});
+  start(registry("docker.io", secure, "insecureSkipVerify: true"));
+  EXPECT_NE(ask(layer).status, 200u);
+  EXPECT_EQ(plain.count(), 0u);
+}
+
 TEST_F(OciTokens, RedirectsInACircleAreBounded) {
   hub.on(layer, Reply{.status = 302, .headers = {{"Location", layer}}});
   start();

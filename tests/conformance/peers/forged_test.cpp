@@ -40,6 +40,10 @@ class PeersForged : public PeersTest {
     }
   }
   Answer try_on(const std::string& target, const Fields& headers) const { return get(members[1]->agent->pods(), target, headers); }
+  // Not by a status that a peer would take for the upstream's own word.
+  static bool refused(const Answer& answer) {
+    return answer.status / 100 == 4 && answer.status != 404 && answer.status != 410 && answer.status != 429;
+  }
   Fields without_peer_header() const {
     Fields fields;
     for (const auto& one : captured.headers) {
@@ -64,7 +68,7 @@ TEST_F(PeersForged, AGenuineRequestIsAnsweredOnceAndItsReplayIsRefused) {
   EXPECT_EQ(first.status, 200u) << first.body;
   EXPECT_EQ(first.body, blob.bytes);
   const auto replay = try_on(captured.target, captured.headers);
-  EXPECT_EQ(replay.status, 403u);
+  EXPECT_TRUE(refused(replay)) << replay.status;
   EXPECT_NE(replay.body, blob.bytes);
 }
 
@@ -72,12 +76,12 @@ TEST_F(PeersForged, ASignatureIsGoodForItsTargetOnly) {
   auto target = captured.target;
   target.replace(target.find(blob.digest), blob.digest.size(), other.digest);
   const auto answer = try_on(target, captured.headers);
-  EXPECT_EQ(answer.status, 403u);
+  EXPECT_TRUE(refused(answer)) << answer.status;
   EXPECT_NE(answer.body, other.bytes);
 }
 
 TEST_F(PeersForged, ASignatureIsGoodForItsMethodOnly) {
-  EXPECT_EQ(head(members[1]->agent->pods(), captured.target, captured.headers).status, 403u);
+  EXPECT_TRUE(refused(head(members[1]->agent->pods(), captured.target, captured.headers)));
 }
 
 TEST_F(PeersForged, AChangedSignatureIsRefused) {
@@ -100,7 +104,7 @@ TEST_F(PeersForged, AChangedSignatureIsRefused) {
 TEST_F(PeersForged, AForgedRequestDoesNotSpoilTheGenuineOne) {
   auto changed = captured.header("X-Cistern-Peer");
   changed.back() = changed.back() == '0' ? '1' : '0';
-  EXPECT_EQ(try_on(captured.target, with_peer_header(changed)).status, 403u);
+  EXPECT_TRUE(refused(try_on(captured.target, with_peer_header(changed))));
   EXPECT_EQ(try_on(captured.target, captured.headers).status, 200u) << "its nonce was not used up by the forgery";
 }
 
