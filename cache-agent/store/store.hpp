@@ -5,13 +5,13 @@
 // A key is also a right: who is to read a blob through another repository, listener or view does so by another key, and only if that key
 // is there. Keys are text, chosen by the ecosystems; the store does not look into them.
 //
-// The invariant (architecture, rule 5): *durable or absent*. A blob that find() gives is whole, its bytes have the digest that names it, and
-// after kill -9 or power loss it is there again or gone, never half there. So a commit is: temporary file → fsync → rename → fsync of the folder → index.
-// Each blob file ends in checksummed records (keys, meta, length), so that an index that is damaged, lost or behind is rebuilt from the files; a right
-// that is not recorded is absent.
+// The invariant (architecture, rule 5): *durable or absent*. A blob that find() gives is whole, its bytes have the digest that names it,
+// and after kill -9 or power loss it is there again or gone, never half there. So a commit is: temporary file → fsync → rename → fsync of
+// the folder → index. Each blob file ends in checksummed records (keys, meta, length), so that an index that is damaged, lost or behind is
+// rebuilt from the files; a right that is not recorded is absent.
 //
-// Every function may be called from any thread. find() and touch() take a short lock and do no I/O; open() may open a file; all others block on the
-// disk and belong on a pool. The conformance suite (tests/conformance/store) is passed by both implementations.
+// Every function may be called from any thread. find() and touch() take a short lock and do no I/O; open() may open a file; all others
+// block on the disk and belong on a pool. The conformance suite (tests/conformance/store) is passed by both implementations.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +58,8 @@ struct KeyRecord {
 class Writer {
  public:
   virtual ~Writer() = default;
-  // Appends, and hashes what it appends. kNoSpace when the disk or the quota is full (after eviction has been tried): what was appended before
-  // stays readable through file(), and nothing more can be appended or committed.
+  // Appends, and hashes what it appends. kNoSpace when the disk or the quota is full (after eviction has been tried): what was appended
+  // before stays readable through file(), and nothing more can be appended or committed.
   virtual Result<void> append(std::span<const std::byte> bytes) = 0;
   virtual std::uint64_t size() const = 0;
   // Of all bytes so far.
@@ -72,8 +72,8 @@ class Writer {
 };
 
 struct Stats {
-  std::uint64_t bytes = 0;      // of blobs, with their records
-  std::uint64_t objects = 0;    // keys
+  std::uint64_t bytes = 0;    // of blobs, with their records
+  std::uint64_t objects = 0;  // keys
   std::uint64_t blobs = 0;
   std::uint64_t evictions = 0;  // blobs, since the start
   std::uint64_t reserved = 0;   // bytes promised to writers
@@ -90,7 +90,8 @@ class Store {
   // Whether the bytes of this digest are here, under whatever key, and how many. It grants no right: see link().
   virtual std::optional<std::uint64_t> has_blob(const Digest& digest) = 0;
 
-  // Space is reserved before a write: `expected` bytes, or in steps as they come where the size is not known. kNoSpace if eviction can not make room.
+  // Space is reserved before a write: `expected` bytes, or in steps as they come where the size is not known. kNoSpace if eviction can not
+  // make room.
   virtual Result<std::unique_ptr<Writer>> begin(std::optional<std::uint64_t> expected) = 0;
   // Scratch space for something that will not be kept (an unpacked archive): held until the handle is destroyed.
   virtual Result<std::shared_ptr<void>> reserve(std::uint64_t bytes) = 0;
@@ -118,7 +119,8 @@ struct DiskOptions {
 };
 
 // Opens (or makes) the folder's store, takes its lock, removes leftovers of unfinished writes and loads the index; a damaged
-// index is rebuilt, which is logged with progress. Errors say what to do: not writable, in use by process N, too little space, another format version.
+// index is rebuilt, which is logged with progress. Errors say what to do: not writable, in use by process N, too little space, another
+// format version.
 Result<std::unique_ptr<Store>> open_disk_store(const DiskOptions& options, const Clock& clock);
 
 // For tests, and for folders that can not be written: nothing survives the process.
