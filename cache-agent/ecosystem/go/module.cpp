@@ -73,7 +73,7 @@ bool has_right_major(std::string_view path) {
   if (path.starts_with("gopkg.in/")) return has_gopkg_version(path);
   auto at = path.size();
   bool dot = false;
-  while (at > 0 && (is_digit(path[at - 1]) || path[at - 1] == '.')) dot = dot || path[--at] == '.';
+  for (; at > 0 && (is_digit(path[at - 1]) || path[at - 1] == '.'); --at) dot = dot || path[at - 1] == '.';
   if (at <= 1 || at == path.size() || path.substr(at - 2, 2) != "/v") return true;
   const auto number = path.substr(at);
   return !dot && number.front() != '0' && number != "1";
