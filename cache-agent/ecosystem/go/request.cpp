@@ -142,6 +142,7 @@ std::string_view take_element(std::string_view& text) {
 
 // "8/0/x001/234" or "8/data/001.p/17": tlog.ParseTilePath, which takes one spelling only for each tile.
 bool is_tile(std::string_view text) {
+  if (text.ends_with('/')) return false;
   const auto height = take_element(text);
   const auto level = take_element(text);
   if (!is_number(height, 2, 30) || height == "0" || !(is_number(level, 2, 63) || level == "data")) return false;

@@ -43,13 +43,13 @@ Query split_query(std::string_view text) {
   return query;
 }
 
-// Elements are split before they are decoded, so that an encoded slash is part of its element, where no grammar allows it.
+// The path's elements, decoded once. None of them may hold an encoded slash.
 std::optional<Elements> split_path(std::string_view path) {
   Elements elements;
   while (true) {
     const auto slash = path.find('/');
     auto element = percent_decode(path.substr(0, slash));
-    if (!element) return std::nullopt;
+    if (!element || element->find('/') != std::string::npos) return std::nullopt;
     elements.push_back(std::move(*element));
     if (slash == std::string_view::npos) return elements;
     path.remove_prefix(slash + 1);
@@ -202,7 +202,7 @@ Parsed parse(std::string_view path, std::string_view query, const std::vector<co
   if (path == "/v2" || path == kRoot) return Request{};
   if (!path.starts_with(kRoot)) return refuse(ErrorCode::kNotFound, "NAME_UNKNOWN", "this path means nothing to a registry");
   auto elements = split_path(path.substr(kRoot.size()));
-  if (!elements) return refuse(ErrorCode::kInvalid, "NAME_INVALID", "the path has a broken percent escape");
+  if (!elements) return refuse(ErrorCode::kInvalid, "NAME_INVALID", "the path has a broken percent escape, or an encoded slash");
   return parse_elements(std::move(*elements), split_query(query), registries);
 }
 
