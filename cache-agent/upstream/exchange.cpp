@@ -32,6 +32,22 @@ std::optional<Number> number(std::string_view text) {
   return value;
 }
 
+// Whether asking again may help. Certificates and codings stay what they are.
+bool may_pass(CURLcode code) {
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL: return false;
+    default: return true;
+  }
+}
+
 }  // namespace
 
 Exchange::Exchange(Loop& loop, Observer& observer, HopRequest request)
@@ -52,6 +68,7 @@ void Exchange::start() {
   if (loop_.is_stopped()) return stopped();
   easy_ = curl_easy_init();
   if (easy_ == nullptr || !set_options()) {
+    transient_ = false;
     end(Error{ErrorCode::kInvalid, fmt::format("{}: the request can not be sent", request_.label), {}});
     close();
     return;
@@ -283,6 +300,7 @@ void Exchange::finished(CURLcode code) {
     long connects = 0;
     curl_easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &connects);
     stale_connection_ = phase_ == Phase::kWaiting && connects == 0 && header_bytes_ == 0;
+    transient_ = transient_ && may_pass(code);
     end(verdict_ ? *verdict_ : error_of(code));
   }
   close();

@@ -44,8 +44,7 @@ Loop::~Loop() {
   thread_.join();
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, nullptr);
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, nullptr);
-  for (const auto& [easy, job] : jobs_) curl_multi_remove_handle(multi_, easy);
-  jobs_.clear();
+  end_jobs();
   touched_.clear();
   while (!watches_.empty()) forget(watches_.begin()->first);
   curl_multi_cleanup(multi_);
@@ -72,13 +71,17 @@ void Loop::run() {
 void Loop::stop() {
   post([this] {
     refusing_ = true;
-    std::unordered_map<CURL*, std::shared_ptr<Job>> jobs;
-    jobs.swap(jobs_);
-    for (const auto& [easy, job] : jobs) {
-      curl_multi_remove_handle(multi_, easy);
-      job->stopped();
-    }
+    end_jobs();
   });
+}
+
+void Loop::end_jobs() {
+  std::unordered_map<CURL*, std::shared_ptr<Job>> jobs;
+  jobs.swap(jobs_);
+  for (const auto& [easy, job] : jobs) {
+    curl_multi_remove_handle(multi_, easy);
+    job->stopped();
+  }
 }
 
 void Loop::touch(std::shared_ptr<Job> job) {

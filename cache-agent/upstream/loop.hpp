@@ -64,6 +64,7 @@ class Loop {
   static int on_socket(CURL* easy, curl_socket_t socket, int wanted, void* self, void* watch);
   static int on_timer(CURLM* multi, long milliseconds, void* self);
   void run();
+  void end_jobs();
   void deliver();
   void arm(const std::shared_ptr<Watch>& watch);
   void ready(const std::shared_ptr<Watch>& watch, int events);
