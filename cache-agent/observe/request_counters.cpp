@@ -1,6 +1,7 @@
 #include "cache-agent/observe/request_counters.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <string_view>
 

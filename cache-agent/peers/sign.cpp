@@ -1,8 +1,8 @@
 #include "cache-agent/peers/sign.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
-#include <map>
 #include <optional>
 
 #include <openssl/rand.h>
@@ -37,6 +37,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
 }
 
 std::optional<Parts> split(std::string_view header) {
+  if (header.ends_with(';')) return std::nullopt;
   Parts parts;
   const std::array<std::pair<std::string_view, std::string_view*>, 6> fields = {{{"v=", &parts.version},
                                                                                  {"key=", &parts.key},

@@ -1,5 +1,7 @@
 #include "cache-agent/ecosystem/go/answer.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "cache-agent/ecosystem/go/module.hpp"
