@@ -36,12 +36,9 @@ Failure cannot_listen(const asio::ip::tcp::endpoint& endpoint, int error_number)
   switch (error_number) {
     case EADDRINUSE:
       return fail(ErrorCode::kIo, "{} is already in use; another program listens there: stop it, or choose another port", name);
-    case EADDRNOTAVAIL:
-      return fail(ErrorCode::kIo, "{} is not an address of this machine; listen on one that it has, or on 0.0.0.0", name);
-    case EACCES:
-      return fail(ErrorCode::kIo, "no permission to listen on {}; choose a port above 1023", name);
-    default:
-      return fail(system_error(error_number, "listen on " + name));
+    case EADDRNOTAVAIL: return fail(ErrorCode::kIo, "{} is not an address of this machine; listen on one that it has, or on 0.0.0.0", name);
+    case EACCES: return fail(ErrorCode::kIo, "no permission to listen on {}; choose a port above 1023", name);
+    default: return fail(system_error(error_number, "listen on " + name));
   }
 }
 
@@ -64,7 +61,8 @@ Result<int> bound_socket(const asio::ip::tcp::endpoint& endpoint, bool share_por
 
 Result<asio::ip::tcp::endpoint> parse_endpoint(std::string_view address) {
   const auto bad = [&] {
-    return fail(ErrorCode::kInvalid, "\"{}\" is not an address to listen on; it is HOST:PORT, such as 127.0.0.1:5050 or [::]:5050", address);
+    return fail(ErrorCode::kInvalid, "\"{}\" is not an address to listen on; it is HOST:PORT, such as 127.0.0.1:5050 or [::]:5050",
+                address);
   };
   const std::size_t colon = address.rfind(':');
   if (colon == std::string_view::npos) return bad();

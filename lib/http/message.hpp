@@ -106,8 +106,8 @@ struct Request {
   std::string target;       // as sent: origin form, starts with '/'; the server refuses any other
   int version = 11;         // 10 or 11; 20 over HTTP/2
   Headers headers;
-  std::string remote;       // the client's address without its port
-  std::string body;         // POST to a listener that allows it (admin), at most 64 KiB; else empty
+  std::string remote;  // the client's address without its port
+  std::string body;    // POST to a listener that allows it (admin), at most 64 KiB; else empty
 
   // target without its query; the query without its '?'.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
@@ -150,9 +150,9 @@ struct Response {
   static Response of(const Error& error);
 };
 
-// The status by which a client is told of an error (the upstream's error keeps its meaning): kInvalid 400, kNotFound 404, kGone 410, kForbidden 403,
-// kTooManyRequests 429, kTimeout 504, kUpstream and kCorrupt 502, kUnavailable and kNoSpace 503, kIo and kInternal 500. kCancelled is
-// kCancelledStatus, which is never sent: the server closes the connection without an answer.
+// The status by which a client is told of an error (the upstream's error keeps its meaning): kInvalid 400, kNotFound 404, kGone 410,
+// kForbidden 403, kTooManyRequests 429, kTimeout 504, kUpstream and kCorrupt 502, kUnavailable and kNoSpace 503, kIo and kInternal 500.
+// kCancelled is kCancelledStatus, which is never sent: the server closes the connection without an answer.
 inline constexpr unsigned kCancelledStatus = 499;
 unsigned status_of(const Error& error);
 

@@ -48,7 +48,7 @@ std::string_view trimmed(std::string_view text) {
 }
 
 // What the fields that frame a message say, gathered while reading them.
-struct Framing {
+struct FramingFields {
   std::size_t hosts = 0;
   std::size_t content_lengths = 0;
   bool transfer_encoding = false;
@@ -61,11 +61,9 @@ struct Framing {
   void note(std::string_view name, std::string_view value);
 };
 
-void Framing::note(std::string_view name, std::string_view value) {
+void FramingFields::note(std::string_view name, std::string_view value) {
   switch (name.size()) {
-    case 4:
-      hosts += equal_ignoring_case(name, "Host");
-      break;
+    case 4: hosts += equal_ignoring_case(name, "Host"); break;
     case 6:
       if (equal_ignoring_case(name, "Expect")) expects_continue = equal_ignoring_case(value, "100-continue");
       break;
@@ -86,11 +84,8 @@ void Framing::note(std::string_view name, std::string_view value) {
         }
       }
       break;
-    case 17:
-      transfer_encoding = transfer_encoding || equal_ignoring_case(name, "Transfer-Encoding");
-      break;
-    default:
-      break;
+    case 17: transfer_encoding = transfer_encoding || equal_ignoring_case(name, "Transfer-Encoding"); break;
+    default: break;
   }
 }
 
@@ -129,10 +124,11 @@ ParsedHead parse_request_line(std::string_view line, const HeadLimits& limits, R
 }
 
 // One field line, without its line end. Refused, or incomplete for "go on".
-ParsedHead parse_field(std::string_view line, Request& request, Framing& framing) {
+ParsedHead parse_field(std::string_view line, Request& request, FramingFields& framing) {
   if (line.front() == ' ' || line.front() == '\t') return refused(400, "folded header");
   const std::size_t colon = line.find(':');
-  if (colon == std::string_view::npos || colon == 0 || !all_of_class(line.substr(0, colon), kToken)) return refused(400, "malformed header");
+  if (colon == std::string_view::npos || colon == 0 || !all_of_class(line.substr(0, colon), kToken))
+    return refused(400, "malformed header");
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = trimmed(line.substr(colon + 1));
   if (!all_of_class(value, kValue)) return refused(400, "control character in a header");
@@ -142,7 +138,7 @@ ParsedHead parse_field(std::string_view line, Request& request, Framing& framing
 }
 
 // Whatever could be read in two ways is refused: the next one on the path might read it in the other way.
-ParsedHead judge(const Request& request, const Framing& framing) {
+ParsedHead judge(const Request& request, const FramingFields& framing) {
   if (framing.hosts > 1) return refused(400, "several Host headers");
   if (framing.hosts == 0 && request.version == 11) return refused(400, "no Host header");
   if (framing.bad_content_length) return refused(400, "malformed Content-Length");
@@ -186,7 +182,7 @@ ParsedHead incomplete(std::string_view input, std::string_view rest, bool in_req
 
 ParsedHead parse_head(std::string_view input, const HeadLimits& limits, Request& request) {
   request.headers.clear();
-  Framing framing;
+  FramingFields framing;
   std::string_view rest = input;
   bool in_request_line = true;
   std::size_t fields = 0;

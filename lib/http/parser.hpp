@@ -27,7 +27,7 @@ struct ParsedHead {
   bool keep_alive = false;           // false too with an unread body
   bool unread_body = false;          // a body follows that is not for us: nothing after this head is a request
   bool expects_continue = false;
-  unsigned refused_status = 0;       // when refused; `reason` is for the person who reads the answer
+  unsigned refused_status = 0;  // when refused; `reason` is for the person who reads the answer
   const char* reason = "";
 };
 

@@ -13,8 +13,8 @@ namespace cistern::http {
 
 namespace {
 
-constexpr std::chrono::milliseconds kPoll{2};             // while draining
-constexpr std::chrono::milliseconds kUnwind{500};         // for coroutines to notice that they have been cut
+constexpr std::chrono::milliseconds kPoll{2};      // while draining
+constexpr std::chrono::milliseconds kUnwind{500};  // for coroutines to notice that they have been cut
 
 class SocketServer final : public Server {
  public:
@@ -95,7 +95,8 @@ void SocketServer::drain(std::chrono::milliseconds limit) {
 void SocketServer::wait_until_empty(std::chrono::milliseconds limit) const {
   const auto until = std::chrono::steady_clock::now() + limit;
   const auto empty = [&] {
-    return connections_ == 0 && std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->has_stopped_accepting(); });
+    return connections_ == 0 &&
+           std::all_of(workers_.begin(), workers_.end(), [](const auto& worker) { return worker->has_stopped_accepting(); });
   };
   while (!empty() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(kPoll);
 }

@@ -103,8 +103,8 @@ Awaitable<bool> Session::read_more() {
   const std::span<char> room(input_.get() + end_, capacity_ - end_);
   if (!stream_.is_tls()) {
     boost::system::error_code ec;
-    end_ += co_await stream_.socket().async_read_some(asio::buffer(room.data(), room.size()),
-                                                      asio::redirect_error(asio::use_awaitable, ec));
+    end_ +=
+        co_await stream_.socket().async_read_some(asio::buffer(room.data(), room.size()), asio::redirect_error(asio::use_awaitable, ec));
     co_return !ec;
   }
   while (true) {
@@ -167,7 +167,7 @@ Awaitable<bool> Session::exchange(ParsedHead head) {
   report(&request_, response, complete);
   finish_ = complete;
   linger_ = head.unread_body;
-  co_return complete && keep_alive_;
+  co_return complete&& keep_alive_;
 }
 
 Awaitable<> Session::refuse(unsigned status, const char* reason) {
@@ -228,6 +228,13 @@ void Session::sweep(SteadyTime now) {
     gone_ = true;
     waiting_for_->cancel();
     return;
+  }
+  if (phase_ == Phase::kSending && deadline_ != SteadyTime::max()) {
+    // The kernel calls a socket writable only when a third of its buffer is free; a slow client may take longer than that and still
+    // be taking bytes.
+    const std::size_t unsent = stream_.unsent();
+    if (unsent != unsent_) deadline_ = now + state_.options.send_timeout;
+    unsent_ = unsent;
   }
   if (now < deadline_) return;
   timed_out_ = true;

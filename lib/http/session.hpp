@@ -83,13 +83,14 @@ class Session {
 
   Phase phase_ = Phase::kIdle;
   SteadyTime deadline_ = SteadyTime::max();
-  bool timed_out_ = false;    // the sweep has cancelled what this phase waited for
-  bool gone_ = false;         // the client has hung up, or cut() was called
-  bool keep_alive_ = true;    // after the response under way
-  bool finish_ = true;        // at the end: nothing is left unsaid
-  bool linger_ = false;       // at the end: the client may still be sending
-  bool reset_ = false;        // only a reset tells the client that the body is not whole
+  bool timed_out_ = false;  // the sweep has cancelled what this phase waited for
+  bool gone_ = false;       // the client has hung up, or cut() was called
+  bool keep_alive_ = true;  // after the response under way
+  bool finish_ = true;      // at the end: nothing is left unsaid
+  bool linger_ = false;     // at the end: the client may still be sending
+  bool reset_ = false;      // only a reset tells the client that the body is not whole
   BodySource* waiting_for_ = nullptr;
+  std::size_t unsent_ = 0;  // in the kernel, when the sweep last looked
 
   // Received and not used yet: [begin_, end_) of `capacity_` bytes.
   std::unique_ptr<char[]> input_;

@@ -1,7 +1,9 @@
 #include "http/stream.hpp"
 
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -36,7 +38,8 @@ std::size_t Pieces::consume(std::size_t bytes) {
   return body;
 }
 
-Stream::Stream(Socket socket, const std::shared_ptr<SSL_CTX>& tls, std::span<char> scratch) : socket_(std::move(socket)), scratch_(scratch) {
+Stream::Stream(Socket socket, const std::shared_ptr<SSL_CTX>& tls, std::span<char> scratch)
+    : socket_(std::move(socket)), scratch_(scratch) {
   if (tls == nullptr) return;
   ssl_.reset(SSL_new(tls.get()));  // holds its own reference to the context
   if (ssl_ != nullptr) SSL_set_fd(ssl_.get(), socket_.native_handle());
@@ -132,6 +135,12 @@ bool Stream::peer_gone() {
 bool Stream::has_input() {
   pollfd descriptor{socket_.native_handle(), POLLIN, 0};
   return (ssl_ != nullptr && SSL_has_pending(ssl_.get()) == 1) || (::poll(&descriptor, 1, 0) == 1 && (descriptor.revents & POLLIN) != 0);
+}
+
+std::size_t Stream::unsent() {
+  int bytes = 0;
+  ::ioctl(socket_.native_handle(), SIOCOUTQ, &bytes);
+  return static_cast<std::size_t>(bytes);
 }
 
 void Stream::finish() {

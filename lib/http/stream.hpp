@@ -63,6 +63,8 @@ class Stream {
   // Whether the client has closed its side, or the connection is broken.
   bool peer_gone();
   bool has_input();
+  // Bytes that the kernel has taken from us and the client's kernel has not acknowledged.
+  std::size_t unsent();
   // Tells the client that all has been said: close_notify, FIN.
   void finish();
   // The next close tells the client that something is missing, even where only the close marks the end.

@@ -30,15 +30,12 @@ Worker::Worker(const ServerOptions& options, std::atomic<std::size_t>& connectio
     : state_(options, connections), sweep_interval_(sweep_interval(options)), sweep_timer_(state_.context) {
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     acceptors_.push_back(std::unique_ptr<Acceptor>(
-        new Acceptor{*listeners[i],
-                     AcceptorSocket(state_.context, listeners[i]->endpoint.protocol(), descriptors[i]),
+        new Acceptor{*listeners[i], AcceptorSocket(state_.context, listeners[i]->endpoint.protocol(), descriptors[i]),
                      decltype(Acceptor::pause)(state_.context)}));
   }
 }
 
-void Worker::start() {
-  thread_ = std::thread(&Worker::run, this);
-}
+void Worker::start() { thread_ = std::thread(&Worker::run, this); }
 
 void Worker::run() {
   const auto work = asio::make_work_guard(state_.context);
@@ -85,8 +82,9 @@ void Worker::admit(const Listener& listener, Socket socket) {
   if (error) return;  // the client has gone already
   if (state_.connections >= state_.options.max_connections) return turn_away(listener, socket);
   const std::shared_ptr<SSL_CTX> tls = listener.certificates == nullptr ? nullptr : listener.certificates->current();
-  auto session =
-      std::make_unique<Session>(state_, listener, Stream(std::move(socket), tls, state_.scratch()), remote.address().to_string());
+  Stream stream(std::move(socket), tls, state_.scratch());
+  if (tls != nullptr && !stream.is_tls()) return;  // OpenSSL has no memory; plaintext is not the answer to that
+  auto session = std::make_unique<Session>(state_, listener, std::move(stream), remote.address().to_string());
   asio::co_spawn(state_.context, Session::run(std::move(session)), asio::detached);
 }
 

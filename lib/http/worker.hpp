@@ -36,7 +36,8 @@ class Worker {
   struct Acceptor {
     const Listener& listener;
     AcceptorSocket socket;
-    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type> pause;
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, asio::io_context::executor_type>
+        pause;
     bool failing = false;  // has been logged
   };
 
