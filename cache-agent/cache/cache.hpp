@@ -49,7 +49,7 @@ struct Answer {
 
 struct ReadOptions {
   std::optional<http::RangeRequest> range;
-  bool whole = false;  // wait until the object is complete (a client that could not see a body cut short)
+  bool whole = false;  // wait until the object is complete if its length is not known (HTTP/1.0: the client could not see a body cut short)
 };
 
 struct Observer {

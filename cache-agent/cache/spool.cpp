@@ -240,9 +240,9 @@ std::optional<Result<SpoolReader::Opened>> SpoolReader::try_open(const ReadOptio
   const std::lock_guard lock(spool.mutex_);
   if (dropped_) return fail(ErrorCode::kTimeout, "the client reads too slowly for an object that can not be stored");
   if (spool.failed_) return fail(*spool.failed_);
-  if (!spool.begun_ || options.whole) {
-    if (!spool.complete_) return std::nullopt;
-  }
+  // Without a length, a client of HTTP/1.0 could not see that a body was cut short.
+  const bool wait_for_all = !spool.begun_ || (options.whole && !spool.length_);
+  if (wait_for_all && !spool.complete_) return std::nullopt;
   const auto visible = spool.visible();
   Opened opened{spool.meta_, spool.length_, std::nullopt, std::nullopt, spool.age_};
   http::ByteRange range{0, spool.length_.value_or(UINT64_MAX)};

@@ -1,0 +1,67 @@
+// The data plane's program: subcommands, and nothing else.
+#include <unistd.h>
+
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "base/units.hpp"
+#include "base/version.hpp"
+#include "cache-agent/serve.hpp"
+#include "cache-agent/store/store.hpp"
+#include "config/load.hpp"
+
+namespace {
+
+int check_config(const std::string& file) {
+  const auto loaded = cistern::config::load(file);
+  if (!loaded) {
+    std::cerr << loaded.error().message << '\n';
+    return 2;
+  }
+  std::cout << file << ": valid, hash " << loaded->hash << '\n';
+  return 0;
+}
+
+int verify_store(const std::string& path) {
+  const bool terminal = ::isatty(STDERR_FILENO) == 1;
+  const auto progress = [terminal](std::uint64_t done, std::uint64_t all) {
+    if (terminal) std::cerr << "\rread " << cistern::human({done}) << " of " << cistern::human({all}) << "   " << std::flush;
+  };
+  const auto report = cistern::store::check_disk_store(path, progress);
+  if (terminal) std::cerr << '\n';
+  if (!report) {
+    std::cerr << report.error().message << '\n';
+    return 1;
+  }
+  for (const auto& problem : report->problems) std::cout << problem << '\n';
+  std::cout << report->blobs << " blobs, " << cistern::human({report->bytes}) << ", " << report->keys << " keys: "
+            << (report->problems.empty() ? "sound" : std::to_string(report->problems.size()) + " problems") << '\n';
+  return report->problems.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Caches Go modules and container images. Configured by one file, which the operator writes."};
+  app.set_version_flag("--version", std::string(cistern::kVersion));
+  app.require_subcommand(1);
+
+  std::string config;
+  auto* serve = app.add_subcommand("serve", "Serve until SIGTERM. Reloads when the file, or a file that it names, changes.");
+  serve->add_option("--config", config, "The configuration file")->required()->envname("CISTERN_CONFIG");
+
+  auto* check = app.add_subcommand("check", "Say whether a configuration file is valid, and what is wrong with it.");
+  check->add_option("--config", config, "The configuration file")->required()->envname("CISTERN_CONFIG");
+
+  std::string path;
+  auto* store = app.add_subcommand("store", "Look after the cache folder.");
+  store->require_subcommand(1);
+  auto* verify = store->add_subcommand("verify", "Read every object and check it against its digest and the index. No agent may be using the folder.");
+  verify->add_option("--path", path, "The cache folder (storage.path of the configuration)")->required();
+
+  CLI11_PARSE(app, argc, argv);
+  if (serve->parsed()) return cistern::serve(config);
+  if (check->parsed()) return check_config(config);
+  return verify_store(path);
+}

@@ -1,0 +1,113 @@
+#include "cache-agent/route/runtime.hpp"
+
+#include <algorithm>
+
+#include "cache-agent/verify/note.hpp"
+
+namespace cistern::route {
+
+Runtime::Runtime(config::Loaded loaded, Engine engine, std::shared_ptr<peers::Directory> directory)
+    : loaded_(std::move(loaded)), engine_(engine), directory_(std::move(directory)) {}
+
+Result<std::shared_ptr<const Runtime>> Runtime::make(config::Loaded loaded, Engine engine, std::shared_ptr<peers::Directory> directory) {
+  std::shared_ptr<Runtime> runtime(new Runtime(std::move(loaded), engine, std::move(directory)));
+  if (auto opened = runtime->open_views(); !opened) return fail(opened.error());
+  if (auto opened = runtime->open_registries(); !opened) return fail(opened.error());
+  return std::shared_ptr<const Runtime>(std::move(runtime));
+}
+
+upstream::Settings Runtime::settings() const { return upstream::Settings{config().timeouts, config().retries, config().breaker}; }
+
+namespace {
+
+// Where a view's checksum database may be read, in the order in which the places are tried.
+std::vector<SumDbUpstreams::Place> places_of(const config::GoView& view, const Upstreams& upstreams, const upstream::Settings& settings,
+                                             upstream::Client& client) {
+  std::vector<SumDbUpstreams::Place> places;
+  config::Upstream own;
+  own.name = view.sumdb.name;
+  if (!view.sumdb.url.empty()) {
+    own.url = view.sumdb.url;
+  } else {
+    for (const auto& upstream : upstreams) places.push_back({upstream, "/sumdb/" + view.sumdb.name, true});
+    own.url = "https://" + view.sumdb.name;
+  }
+  places.push_back({client.upstream(own, settings), "", false});
+  return places;
+}
+
+Result<std::shared_ptr<ChecksumDb>> open_checksums(const config::GoView& view, const Upstreams& upstreams, const upstream::Settings& settings,
+                                                   const Engine& engine) {
+  auto key = verify::VerifierKey::parse(view.sumdb.key);
+  if (!key) return fail(key.error().in("sumDB.key"));
+  auto checksums = std::make_shared<ChecksumDb>();
+  const auto kept_under = fmt::format("go/sumdb/{}+{:08x}/~{}", key->name(), key->hash(), view.name);
+  checksums->source =
+      std::make_unique<SumDbUpstreams>(places_of(view, upstreams, settings, engine.client), kept_under, engine.store, engine.clock, engine.disk);
+  verify::SumDb::Settings sumdb;
+  sumdb.key = view.sumdb.key;
+  sumdb.head = checksums->source->kept_head();
+  sumdb.latest_ttl = view.freshness.latest;
+  auto db = verify::SumDb::create(sumdb, *checksums->source, engine.clock);
+  if (!db && !sumdb.head.empty()) {
+    // A head that does not verify is of no use; the database's own answers will be checked from the start.
+    sumdb.head.clear();
+    db = verify::SumDb::create(sumdb, *checksums->source, engine.clock);
+  }
+  if (!db) return fail(db.error().in("sumDB"));
+  checksums->db = std::move(*db);
+  return checksums;
+}
+
+}  // namespace
+
+Result<void> Runtime::open_views() {
+  for (const auto& config : config().go_views) {
+    GoView view;
+    view.config = &config;
+    for (const auto& upstream : config.upstreams) view.upstreams.push_back(engine_.client.upstream(upstream, settings()));
+    if (config.sumdb.mode != config::SumDbMode::kOff) {
+      auto checksums = open_checksums(config, view.upstreams, settings(), engine_);
+      if (!checksums) return fail(checksums.error().in(fmt::format("go view \"{}\"", config.name)));
+      view.checksums = std::move(*checksums);
+    }
+    views_.push_back(std::move(view));
+  }
+  return {};
+}
+
+Result<void> Runtime::open_registries() {
+  for (const auto& config : config().registries) {
+    auto tags = oci::TagMatcher::make(config.immutable_tags);
+    if (!tags) return fail(tags.error().in(config.name));
+    Registry registry{&config, {}, {}, std::move(*tags)};
+    for (const auto& upstream : config.upstreams) {
+      auto rewriter = oci::Rewriter::make(upstream.rewrite);
+      if (!rewriter) return fail(rewriter.error().in(config.name));
+      registry.rewriters.push_back(std::move(*rewriter));
+      registry.upstreams.push_back(engine_.client.upstream(upstream, settings()));
+    }
+    registries_.push_back(std::move(registry));
+  }
+  return {};
+}
+
+const GoView* Runtime::view(std::string_view name) const {
+  const auto found = std::find_if(views_.begin(), views_.end(), [&](const GoView& view) { return view.config->name == name; });
+  return found == views_.end() ? nullptr : &*found;
+}
+
+std::vector<std::shared_ptr<upstream::Upstream>> Runtime::all_upstreams() const {
+  std::vector<std::shared_ptr<upstream::Upstream>> all;
+  const auto add = [&](const Upstreams& upstreams) {
+    for (const auto& upstream : upstreams) {
+      const bool known = std::any_of(all.begin(), all.end(), [&](const auto& other) { return other->name() == upstream->name(); });
+      if (!known) all.push_back(upstream);
+    }
+  };
+  for (const auto& view : views_) add(view.upstreams);
+  for (const auto& registry : registries_) add(registry.upstreams);
+  return all;
+}
+
+}  // namespace cistern::route
