@@ -47,7 +47,9 @@ TEST(Rendezvous, AMemberThatLeavesMovesOnlyItsOwnShare) {
   const std::vector<std::string> fewer = {"a:1", "b:1", "d:1"};
   for (int k = 0; k < 1000; ++k) {
     const auto before = owner(all, std::to_string(k));
-    if (before != "c:1") EXPECT_EQ(owner(fewer, std::to_string(k)), before);
+    if (before != "c:1") {
+      EXPECT_EQ(owner(fewer, std::to_string(k)), before);
+    }
   }
 }
 
