@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/digest.hpp"
+#include "cache-agent/upstream/retry.hpp"
 
 namespace cistern::upstream {
 namespace {
@@ -94,7 +95,7 @@ Awaitable<tl::expected<Answer, Refusal>> Chain::follow(Ask ask) {
     if (kind_ == Kind::kPeer) co_return Answer{std::move(hop), false};
     if (head.status == 401 && position.trusted && !position.challenged) {
       position.challenged = true;
-      auto again = co_await authorize(ask.scope, position, head.headers);
+      auto again = co_await authorize(ask.scope, &position, head.headers);
       if (!again) {
         const bool transient = again.error().code == ErrorCode::kTimeout || again.error().code == ErrorCode::kUpstream;
         co_return refuse(again.error(), transient);
@@ -166,36 +167,36 @@ std::string Chain::known_authorization(const std::string& scope, Position& posit
 }
 
 // Answers a 401. False: there is nothing to answer it with, and it stays the answer.
-Awaitable<Result<bool>> Chain::authorize(std::string scope, Position& position, http::Headers challenge_headers) {
+Awaitable<Result<bool>> Chain::authorize(std::string scope, Position* position, http::Headers challenge_headers) {
   constexpr std::size_t kMostScopes = 4096;
   const auto& configuration = state_->configuration;
-  if (!position.token_key.empty()) state_->tokens.refused(position.token_key, position.token);
+  if (!position->token_key.empty()) state_->tokens.refused(position->token_key, position->token);
   const auto challenges = parse_challenges(challenge_headers);
   const auto find = [&](std::string_view scheme) {
     return std::find_if(challenges.begin(), challenges.end(), [&](const Challenge& challenge) { return challenge.scheme == scheme; });
   };
   const auto bearer = find("bearer");
   if (bearer != challenges.end() && bearer->parameters.contains("realm")) {
-    const auto wanted = token_request(*bearer, scope, position.home, configuration);
-    if (!wanted) co_return fail(wanted.error().in(label(position.home)));
+    const auto wanted = token_request(*bearer, scope, position->home, configuration);
+    if (!wanted) co_return fail(wanted.error().in(label(position->home)));
     {
       const std::lock_guard lock(state_->mutex);
       if (state_->token_requests.size() >= kMostScopes) state_->token_requests.clear();
       state_->token_requests[scope] = *wanted;
     }
-    auto got = co_await token(*wanted, position.own_scope);
+    auto got = co_await token(*wanted, position->own_scope);
     if (!got && got.error().code == ErrorCode::kNotFound) co_return false;  // the token service refuses too
     if (!got) co_return fail(got.error());
-    position.token_key = token_key(*wanted);
-    position.token = *got;
-    position.authorization = "Bearer " + *got;
+    position->token_key = token_key(*wanted);
+    position->token = *got;
+    position->authorization = "Bearer " + *got;
     co_return true;
   }
   const bool can_basic = find("basic") != challenges.end() && configuration.credentials && !configuration.credentials->username.empty();
   if (!can_basic) co_return false;
   auto authorization = basic(*configuration.credentials);
-  if (authorization == position.authorization) co_return false;
-  position.authorization = std::move(authorization);
+  if (authorization == position->authorization) co_return false;
+  position->authorization = std::move(authorization);
   const std::lock_guard lock(state_->mutex);
   state_->basic = true;
   co_return true;
@@ -229,7 +230,10 @@ Awaitable<Result<Token>> Chain::fetch_token(TokenRequest wanted, Scope limit) {
   const auto arrived = co_await hop->head_arrived();
   if (!arrived) co_return fail(arrived.error());
   const auto status = hop->head().status;
-  if (status == 429) co_return fail(Error{ErrorCode::kTooManyRequests, fmt::format("{}: 429", request_.label), {}});
+  if (status == 429) {
+    const auto wait = parse_retry_after(hop->head().headers.get("Retry-After"), network_.clock->wall());
+    co_return fail(Error{ErrorCode::kTooManyRequests, fmt::format("{}: 429", request_.label), wait});
+  }
   if (status >= 500) co_return fail(ErrorCode::kUpstream, "{}: {}", request_.label, status);
   if (status != 200) co_return fail(ErrorCode::kNotFound, "{}: {}", request_.label, status);
   std::string body;

@@ -32,7 +32,7 @@ class Chain {
 
   HopRequest request(const Ask& ask, const Position& position) const;
   std::string known_authorization(const std::string& scope, Position& position);
-  Awaitable<Result<bool>> authorize(std::string scope, Position& position, http::Headers challenge_headers);
+  Awaitable<Result<bool>> authorize(std::string scope, Position* position, http::Headers challenge_headers);
   Awaitable<Result<std::string>> token(TokenRequest request, Scope limit);
   Awaitable<Result<Token>> fetch_token(TokenRequest request, Scope limit);
   Result<bool> redirect(Position& position, const Head& head) const;

@@ -31,7 +31,7 @@ namespace cistern::upstream {
 
 struct Head {
   unsigned status = 0;
-  http::Headers headers;  // of the final hop; names as sent
+  http::Headers headers;  // of the final hop; names as sent. Without Content-Encoding and Content-Length where the body was decoded
   // Content-Length of an identity body; absent if unknown or if the body is content-encoded (it is passed on decoded).
   std::optional<std::uint64_t> length;
   std::string url;  // of the final hop, without query (signed URLs are secrets)
@@ -103,6 +103,7 @@ struct Observer {
 // configuration did not change.
 class Client {
  public:
+  // Both must outlive the client, its upstreams and their transfers. Proxy variables of the environment are read here, once.
   static std::unique_ptr<Client> make(const Clock& clock, Observer& observer);
   virtual ~Client() = default;
   virtual std::shared_ptr<Upstream> upstream(const config::Upstream& configuration, const Settings& settings) = 0;
