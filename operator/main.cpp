@@ -1,6 +1,7 @@
 // cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over default.
 // Exit codes: 0 done, 1 it failed, 2 the command line or a policy is wrong.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/log.hpp"
 #include "operator/init/first_policy.hpp"
 #include "operator/model/parse.hpp"
+#include "operator/model/validate.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
 #include "operator/render/environment.hpp"
@@ -102,7 +104,8 @@ int explain(const Arguments& arguments) {
     return report({ErrorCode::kInvalid, fmt::format("policy {} has no {} \"{}\"", plan.policy, kind, name), std::nullopt});
   }
   yaml::Problems problems;
-  const auto effective = model::effective(winner, arguments.region, arguments.profile, problems);
+  auto effective = model::effective(winner, arguments.region, arguments.profile, problems);
+  model::validate(effective.settings, effective.written, "", problems);
   if (!problems.empty()) return report(problems.to_error());
   const auto values = plan::explain(effective, arguments.words);
   if (values.empty()) return report({ErrorCode::kInvalid, "no such field; `explain` without fields lists all", std::nullopt});

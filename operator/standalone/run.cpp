@@ -29,6 +29,7 @@ using std::chrono::seconds;
 
 constexpr milliseconds kTick{50};
 constexpr milliseconds kPolicyInterval{250};
+constexpr milliseconds kRefusedInterval{1000};
 constexpr milliseconds kDrawInterval{500};
 constexpr seconds kSummaryInterval{60};
 constexpr seconds kInForceWarning{5};
@@ -149,16 +150,20 @@ class Standalone {
   void follow_policies() {
     if (clock_.steady() < policies_at_) return;
     policies_at_ = clock_.steady() + kPolicyInterval;
-    if (!watch_.changed()) return;
+    // What was refused for a credential may be mended without a change of any file that was looked for.
+    const bool retry = !refused_.empty() && clock_.steady() >= retry_at_;
+    if (!watch_.changed() && !retry) return;
     auto prepared = prepare(options_.policies, folder_.path(), options_.listen);
     if (!prepared) {
       // New files are watched too, and those of the configuration in force stay watched.
       auto watched = watched_policies(options_.policies);
       watched.insert(watched.end(), prepared_.watched.begin(), prepared_.watched.end());
       watch_.watch(watched);
-      screen_.say(Level::kError, prepared.error().message);
+      retry_at_ = clock_.steady() + kRefusedInterval;
+      if (refused_ == prepared.error().message) return;
+      refused_ = prepared.error().message;
+      screen_.say(Level::kError, refused_);
       screen_.say(Level::kError, "the policies were not taken; the configuration in force stays");
-      refused_ = true;
       return;
     }
     watch_.watch(prepared->watched);
@@ -168,8 +173,8 @@ class Standalone {
       return;
     }
     prepared_ = std::move(*prepared);
-    if (same && refused_) screen_.say(Level::kInfo, "the policies are again as they are in force");
-    refused_ = false;
+    if (same && !refused_.empty()) screen_.say(Level::kInfo, "the policies are again as they are in force");
+    refused_.clear();
     if (same) return;
     screen_.say(Level::kInfo, "the policies have changed");
     tell_plan();
@@ -232,11 +237,11 @@ class Standalone {
   std::unique_ptr<Observer> observer_;
   config::FileWatch watch_;
   std::map<std::string, std::string> upstream_states_;
-  SteadyTime changed_at_{}, policies_at_{}, draw_at_{}, summary_at_{}, ended_at_{};
+  std::string refused_;  // why the policies in the folder are not in force; empty: they are
+  SteadyTime changed_at_{}, policies_at_{}, retry_at_{}, draw_at_{}, summary_at_{}, ended_at_{};
   std::uint64_t summarised_ = 0;
   bool in_force_ = false;
-  bool warned_ = false;   // that it is not in force yet
-  bool refused_ = false;  // the policies in the folder
+  bool warned_ = false;  // that it is not in force yet
   bool ending_ = false;
 };
 

@@ -74,7 +74,9 @@ Result<void> read_status(std::string_view text, AgentStatus& status) {
   try {
     const auto json = nlohmann::json::parse(text);
     for (const auto& fill : json.at("fills")) {
-      status.fills.push_back({fill.at("key"), fill.at("received"), fill.at("total"), fill.value("upstream", "")});
+      const auto& total = fill.at("total");  // null while it is not known
+      status.fills.push_back(
+          {fill.at("key"), fill.at("received"), total.is_null() ? 0 : total.get<std::uint64_t>(), fill.value("upstream", "")});
     }
     for (const auto& upstream : json.at("upstreams")) {
       status.upstreams.push_back({upstream.at("name"), upstream.at("state"), upstream.value("failures", std::uint64_t{0})});
