@@ -80,7 +80,8 @@ Awaitable<Result<Answer>> Cache::fetch(Plan plan, ReadOptions options) {
   const bool ranges = plan.ranges_while_filling;
   const auto wanted = std::exchange(options.range, ranges ? options.range : std::nullopt);
 
-  auto reader = join_or_start(std::move(plan), co_await asio::this_coro::executor);
+  const auto executor = co_await asio::this_coro::executor;
+  auto reader = join_or_start(std::move(plan), executor);
   auto opened = co_await reader->open(options);
   if (!opened) {
     const auto age = before ? parts_.clock.wall() - before->fetched : std::chrono::seconds(0);

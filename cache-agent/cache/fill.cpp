@@ -156,7 +156,8 @@ Awaitable<Result<void>> Fill::from_source(Source source) {
       if (source.outcome) source.outcome(answered);
       co_return fail(ended.error);
     }
-    asio::steady_timer timer(co_await asio::this_coro::executor, pause_after(failures));
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor, pause_after(failures));
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
@@ -284,7 +285,8 @@ Awaitable<Result<void>> Fill::judge(Source source) {
   if (auto prepared = co_await preparation(); !prepared) co_return prepared;
   const auto body = spool_->whole();
   if (!body) co_return fail(ErrorCode::kUnavailable, "no scratch space to verify {}", plan_.key);
-  auto checked = co_await run_on(cache_.parts_.verification, [check = plan_.check, slice = *body] { return check->check(slice); });
+  auto check = [check = plan_.check, slice = *body] { return check->check(slice); };
+  auto checked = co_await run_on(cache_.parts_.verification, std::move(check));
   if (!checked && checked.error().code == ErrorCode::kCorrupt) {
     cache_.parts_.observer.verification_failed("checksum");
     source.upstream->blame("wrong checksum");

@@ -62,7 +62,7 @@ Awaitable<http::Response> Admin::purge(const http::Request& request) {
   const auto runtime = router_.runtime();
   const auto& engine = runtime->engine();
   auto& store = engine.store;
-  const auto purged = co_await run_on(engine.disk, [&store, patterns]() -> Result<std::uint64_t> {
+  auto drop = [&store, patterns]() -> Result<std::uint64_t> {
     std::uint64_t all = 0;
     for (const auto& pattern : patterns) {
       auto some = store.purge(pattern);
@@ -70,7 +70,8 @@ Awaitable<http::Response> Admin::purge(const http::Request& request) {
       all += *some;
     }
     return all;
-  });
+  };
+  const auto purged = co_await run_on(engine.disk, std::move(drop));
   if (!purged) co_return http::Response::of(purged.error());
   engine.cache.forget_negative();
   spdlog::info("purged: patterns={} objects={}", patterns.size(), *purged);

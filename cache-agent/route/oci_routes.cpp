@@ -59,7 +59,8 @@ Awaitable<std::optional<Result<void>>> gain_right(const OciAsk& ask, cache::Plan
   if (meta.content_type.empty()) meta.content_type = std::string(head->headers.get("Content-Type"));
   store::KeyRecord record{key, std::move(meta), engine.clock.wall()};
   auto& store = engine.store;
-  const auto linked = co_await run_on(engine.disk, [&store, digest, record] { return store.link(digest, record); });
+  auto link = [&store, digest, record] { return store.link(digest, record); };
+  const auto linked = co_await run_on(engine.disk, std::move(link));
   if (!linked) co_return std::nullopt;
   co_return Result<void>{};
 }
@@ -75,7 +76,9 @@ Awaitable<http::Response> serve_content(OciAsk ask, cache::Plan (*plan_for)(cons
     co_return oci_error(answer->error(), kind);
   }
   if (engine.store.has_blob(digest)) {
-    const auto right = co_await gain_right(ask, plan_for(ask, digest), store::Meta{is_blob ? "application/octet-stream" : "", ""});
+    store::Meta meta{is_blob ? "application/octet-stream" : "", ""};
+    auto plan = plan_for(ask, digest);
+    const auto right = co_await gain_right(ask, std::move(plan), std::move(meta));
     if (right && !*right) co_return oci_error(right->error(), kind);
     if (right) {
       if (auto answer = engine.cache.lookup(key, key, content_freshness(ask), options); answer && *answer) {
@@ -83,11 +86,13 @@ Awaitable<http::Response> serve_content(OciAsk ask, cache::Plan (*plan_for)(cons
       }
     }
   } else if (is_head) {
-    auto head = co_await engine.cache.ask_head(plan_for(ask, digest));
+    auto plan = plan_for(ask, digest);
+    auto head = co_await engine.cache.ask_head(std::move(plan));
     if (head) co_return head_answer(*head, digest, "application/octet-stream");
     if (head.error().code != ErrorCode::kInvalid) co_return oci_error(head.error(), kind);
   }
-  auto answer = co_await engine.cache.fetch(plan_for(ask, digest), std::move(options));
+  auto plan = plan_for(ask, digest);
+  auto answer = co_await engine.cache.fetch(std::move(plan), std::move(options));
   if (!answer) co_return oci_error(answer.error(), kind);
   co_return oci_answer(std::move(*answer), &digest);
 }
@@ -128,7 +133,11 @@ Awaitable<http::Response> serve_tag(OciAsk ask, bool is_head, cache::ReadOptions
   const auto& engine = ask.runtime->engine();
   const auto key = tag_key(ask);
   auto found = engine.cache.lookup(key, key, tag_freshness(ask), {});
-  if (!found) found = co_await engine.cache.fetch(tag_plan(ask), {});
+  if (!found) {
+    auto plan = tag_plan(ask);
+    cache::ReadOptions whole;
+    found = co_await engine.cache.fetch(std::move(plan), std::move(whole));
+  }
   if (!*found) co_return oci_error(found->error(), ask.request.kind);
   const cache::Answer& tag = **found;
   const auto descriptor = descriptor_in(tag);

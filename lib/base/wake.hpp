@@ -46,7 +46,8 @@ class Wake {
   std::shared_ptr<State> state_;
 };
 
-// Runs a function that blocks on a pool and gives its result to the coroutine, which goes on where it was.
+// Runs a function that blocks on a pool and gives its result to the coroutine, which goes on where it was. The function is to be a named variable that
+// is moved in: GCC 12 destroys a lambda (or any aggregate) that is a temporary in a co_await expression twice.
 template <class Function>
 auto run_on(asio::thread_pool& pool, Function function) -> Awaitable<decltype(function())> {
   struct Job {
