@@ -21,10 +21,11 @@ from servers import ROOT, SERVERS, NotThere, Upstream
 SHOWN = {
     "small": ("hit, 137-byte .mod, 64 connections, requests/s", "{:,.0f}"),
     "small-p99": ("p99 of that, ms", "{:.2f}"),
+    "small-cpu": ("processor microseconds for each request of that", "{:.1f}"),
     "large-zip": ("hit, large .zip, GB/s", "{:.2f}"),
-    "large-zip-cpu": ("processor seconds for each GB of that", "{:.2f}"),
+    "large-zip-cpu": ("processor seconds for each GB of the .zip", "{:.2f}"),
     "large-blob": ("hit, large blob, GB/s", "{:.2f}"),
-    "large-blob-cpu": ("processor seconds for each GB of that", "{:.2f}"),
+    "large-blob-cpu": ("processor seconds for each GB of the blob", "{:.2f}"),
     "manifest-digest": ("manifest by digest, hit, requests/s", "{:,.0f}"),
     "manifest-tag": ("manifest by tag, hit, requests/s", "{:,.0f}"),
     "cold-info": ("cold .info: first byte later than the upstream's by, ms", "{:.2f}"),

@@ -76,8 +76,10 @@ def cold_shared(server, settings):
 
 def small(server, settings):
     fetch(server.url(server.content.mod_path))
+    before = server.cpu()
     requests, p99, _ = wrk(server.url(server.content.mod_path), 64, settings.seconds)
-    return {"small": requests, "small-p99": p99}
+    used = server.cpu() - before
+    return {"small": requests, "small-p99": p99, "small-cpu": used / (requests * settings.seconds) * 1e6}
 
 
 def large(row, path):
