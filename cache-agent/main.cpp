@@ -35,8 +35,8 @@ int verify_store(const std::string& path) {
     return 1;
   }
   for (const auto& problem : report->problems) std::cout << problem << '\n';
-  std::cout << report->blobs << " blobs, " << cistern::human({report->bytes}) << ", " << report->keys << " keys: "
-            << (report->problems.empty() ? "sound" : std::to_string(report->problems.size()) + " problems") << '\n';
+  std::cout << report->blobs << " blobs, " << cistern::human({report->bytes}) << ", " << report->keys
+            << " keys: " << (report->problems.empty() ? "sound" : std::to_string(report->problems.size()) + " problems") << '\n';
   return report->problems.empty() ? 0 : 1;
 }
 
@@ -57,7 +57,8 @@ int main(int argc, char** argv) {
   std::string path;
   auto* store = app.add_subcommand("store", "Look after the cache folder.");
   store->require_subcommand(1);
-  auto* verify = store->add_subcommand("verify", "Read every object and check it against its digest and the index. No agent may be using the folder.");
+  auto* verify =
+      store->add_subcommand("verify", "Read every object and check it against its digest and the index. No agent may be using the folder.");
   verify->add_option("--path", path, "The cache folder (storage.path of the configuration)")->required();
 
   CLI11_PARSE(app, argc, argv);

@@ -33,7 +33,8 @@ void Cache::set_limits(Limits limits) {
 
 void Cache::forget_negative() { negative_.clear(); }
 
-std::optional<Result<Answer>> Cache::lookup(std::string_view key, std::string_view fill_key, const Freshness& freshness, const ReadOptions& options) {
+std::optional<Result<Answer>> Cache::lookup(std::string_view key, std::string_view fill_key, const Freshness& freshness,
+                                            const ReadOptions& options) {
   if (const auto entry = parts_.store.find(key)) {
     const auto age = parts_.clock.wall() - entry->fetched;
     if (!freshness.ttl || age < *freshness.ttl) return open_entry(*entry, Outcome::kHit, options);

@@ -40,8 +40,8 @@ const char* to_string(Outcome outcome);
 struct Answer {
   Outcome outcome = Outcome::kHit;
   std::shared_ptr<const store::Meta> meta;
-  std::optional<Digest> digest;        // known for what is in the store
-  std::optional<std::uint64_t> size;   // of the whole object; absent while it is arriving without a Content-Length
+  std::optional<Digest> digest;          // known for what is in the store
+  std::optional<std::uint64_t> size;     // of the whole object; absent while it is arriving without a Content-Length
   std::optional<http::ByteRange> range;  // the body is this part of it
   std::chrono::seconds age{0};
   std::variant<Slice, std::unique_ptr<BodySource>> body;
@@ -85,7 +85,8 @@ class Cache {
 
   // In the store and fresh, or known to be absent (an error) for a while yet: asks nobody and never waits. Empty: fetch() is the way.
   // `fill_key` as in Plan.
-  std::optional<Result<Answer>> lookup(std::string_view key, std::string_view fill_key, const Freshness& freshness, const ReadOptions& options);
+  std::optional<Result<Answer>> lookup(std::string_view key, std::string_view fill_key, const Freshness& freshness,
+                                       const ReadOptions& options);
   // In the store, however old.
   std::optional<Result<Answer>> stored(std::string_view key, const ReadOptions& options);
   // By a fill, joined or started; a stale copy where that fails. Any executor that runs one handler at a time.

@@ -124,8 +124,9 @@ Awaitable<Result<void>> Fill::from_sources() {
     const Error& error = result.error();
     if (error.code == ErrorCode::kCancelled || error.code == ErrorCode::kUnavailable) co_return result;
     if (preparation_failed()) co_return result;
-    // Readers have a part of it: only an object whose digest is known can go on at another source.
-    if (spool_->published() && !plan_.digest) co_return result;
+    // Readers have a part of it: only a right part of an object whose digest is known can go on at another source.
+    const bool wrong = error.code == ErrorCode::kCorrupt;
+    if ((wrong || !plan_.digest) && !spool_->restart()) co_return result;
     if (!source.peer || is_absent(error)) errors.push_back(error);
     if (!may_ask_next(source, error)) break;
   }
@@ -165,7 +166,7 @@ Awaitable<Result<void>> Fill::from_source(Source source) {
 
 Awaitable<Fill::Attempt> Fill::attempt(Source source) {
   // What has landed is kept only if it can be gone on with: its digest tells in the end, or readers depend on it.
-  if (!plan_.digest && !spool_->published()) spool_->begin(std::nullopt, meta_);
+  if (!plan_.digest) spool_->restart();
   const auto have = spool_->size();
   upstream::Ask ask = source.ask;
   const bool goes_on = have > 0 && (plan_.digest || !etag_.empty());
@@ -221,7 +222,9 @@ Awaitable<Fill::Attempt> Fill::receive(std::unique_ptr<upstream::Transfer> trans
       }
     }
     if (spool_->size() + chunk->size() > plan_.max_size) {
-      co_return tl::unexpected(Ended{Error{ErrorCode::kUpstream, fmt::format("the answer is larger than the limit of {} bytes", plan_.max_size), std::nullopt}, false});
+      co_return tl::unexpected(
+          Ended{Error{ErrorCode::kUpstream, fmt::format("the answer is larger than the limit of {} bytes", plan_.max_size), std::nullopt},
+                false});
     }
     if (auto appended = co_await spool_->append(std::move(*chunk), limits_.idle); !appended) {
       co_return tl::unexpected(Ended{appended.error(), false});
@@ -277,9 +280,7 @@ Awaitable<Result<void>> Fill::judge(Source source) {
     cache_.parts_.observer.verification_failed("digest");
     source.upstream->blame("wrong digest");
     cache_.suspect(plan_.fill_key, source.upstream->name());
-    auto error = Error{ErrorCode::kCorrupt, fmt::format("{} sent bytes that are not {}", source.upstream->name(), plan_.digest->oci()), std::nullopt};
-    if (!spool_->published()) spool_->begin(std::nullopt, meta_);
-    co_return fail(std::move(error));
+    co_return fail(ErrorCode::kCorrupt, "{} sent bytes that are not {}", source.upstream->name(), plan_.digest->oci());
   }
   if (!plan_.check) co_return Result<void>{};
   if (auto prepared = co_await preparation(); !prepared) co_return prepared;

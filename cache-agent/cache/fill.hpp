@@ -5,8 +5,8 @@
 //      │  └─► next source          └─► wrong: nothing is stored; the source is blamed
 //      └────────────┘ cut off: goes on at the offset, or again from 0 with the prefix compared
 //
-// A fill belongs to no client: the first to ask may leave, the rest are served, and it ends in the store even when all have left. It runs as one
-// coroutine on a strand of the fill pool; hashing and writing happen there.
+// A fill belongs to no client: the first to ask may leave, the rest are served, and it ends in the store even when all have left. It runs
+// as one coroutine on a strand of the fill pool; hashing and writing happen there.
 #pragma once
 
 #include <memory>

@@ -65,8 +65,9 @@ struct Plan {
   bool ranges_while_filling = false;  // the client checks digests itself
   bool needs_disk = false;            // can not be judged without scratch space: kUnavailable rather than memory
 
-  // For small objects that are made from an answer instead of being its body. Where `from_head` is set, the source is asked with HEAD first, and an error of
-  // it means "not in the head": then with GET. `from_body` judges and may change the body of a GET; both run on the fill pool.
+  // For small objects that are made from an answer instead of being its body. Where `from_head` is set, the source is asked with HEAD
+  // first, and an error of it means "not in the head": then with GET. `from_body` judges and may change the body of a GET; both run on the
+  // fill pool.
   std::function<Result<Made>(const upstream::Head&)> from_head;
   std::function<Result<Made>(const upstream::Head&, std::string body)> from_body;
 

@@ -11,10 +11,11 @@ namespace cistern::cache {
 
 Spool::~Spool() = default;
 
-void Spool::begin(std::optional<std::uint64_t> length, std::shared_ptr<const store::Meta> meta, std::chrono::seconds age) {
-  writer_.reset();
-  window_hash_.reset();
+bool Spool::restart() {
+  std::unique_ptr<store::Writer> dropped;  // ends outside of the lock
   const std::lock_guard lock(mutex_);
+  if (published_) return false;
+  dropped = std::move(writer_);
   place_ = Place::kSmall;
   small_ = std::make_shared<std::string>();
   file_.reset();
@@ -22,6 +23,13 @@ void Spool::begin(std::optional<std::uint64_t> length, std::shared_ptr<const sto
   window_.clear();
   window_moved_ = false;
   landed_ = 0;
+  begun_ = false;
+  window_hash_.reset();
+  return true;
+}
+
+void Spool::begin(std::optional<std::uint64_t> length, std::shared_ptr<const store::Meta> meta, std::chrono::seconds age) {
+  const std::lock_guard lock(mutex_);
   length_ = length;
   meta_ = std::move(meta);
   age_ = age;
@@ -129,11 +137,6 @@ Digest Spool::digest() {
   return place_ == Place::kFile ? writer_->digest() : Sha256::of(*small_);
 }
 
-bool Spool::published() const {
-  const std::lock_guard lock(mutex_);
-  return published_;
-}
-
 void Spool::release() {
   const std::lock_guard lock(mutex_);
   released_ = true;
@@ -216,7 +219,8 @@ void Spool::wake_readers() {
   for (const auto* reader : readers_) reader->wake_.notify();
 }
 
-SpoolReader::SpoolReader(std::shared_ptr<Spool> spool, asio::any_io_executor executor) : spool_(std::move(spool)), wake_(std::move(executor)) {
+SpoolReader::SpoolReader(std::shared_ptr<Spool> spool, asio::any_io_executor executor)
+    : spool_(std::move(spool)), wake_(std::move(executor)) {
   const std::lock_guard lock(spool_->mutex_);
   spool_->readers_.push_back(this);
 }

@@ -4,7 +4,8 @@
 //
 //   small    up to 64 KiB in all: in memory, and nothing is seen of them before the whole has been judged
 //   file     beyond that: in the store's temporary file; memory per fill is what the transfer holds
-//   window   where the disk is full: from the last byte that was written on, up to 1 MiB in memory. A chunk leaves when every reader has passed it;
+//   window   where the disk is full: from the last byte that was written on, up to 1 MiB in memory. A chunk leaves when every reader has
+//   passed it;
 //            a reader that does not move for `idle` is dropped. Who comes after a chunk has left can not join (joinable()).
 //
 // What readers see: nothing before release(); then all but the last 64 KiB (of the length, or of what has landed where the length is not
@@ -38,15 +39,16 @@ class Spool {
   ~Spool();
 
   // --- the producer ---
-  // A new attempt; whatever an earlier one left is dropped. Not once published().
+  // Drops what an earlier attempt left, unless a reader has been told the head: then false, and an attempt can only be continued.
+  bool restart();
+  // An answer's head, after restart() or as the first.
   void begin(std::optional<std::uint64_t> length, std::shared_ptr<const store::Meta> meta, std::chrono::seconds age = {});
-  // May wait for readers (window). kUnavailable: scratch space is needed and there is none; kCancelled: nobody is left to read what can not be stored.
+  // May wait for readers (window). kUnavailable: scratch space is needed and there is none; kCancelled: nobody is left to read what can not
+  // be stored.
   Awaitable<Result<void>> append(std::string chunk, std::chrono::milliseconds idle);
   std::uint64_t size() const;
   std::optional<std::uint64_t> length() const;
   Digest digest();
-  // Whether a reader has been told the head, so that an attempt can only be continued.
-  bool published() const;
   // Whether anything may be seen before the judgement.
   void release();
   // The whole body, for a check; not in the window.
@@ -66,11 +68,11 @@ class Spool {
 
   Result<void> place(const std::string& chunk);
   Result<void> open_window();
-  std::uint64_t visible() const;                                        // with mutex_ held
-  Slice slice_at(std::uint64_t position, std::uint64_t length) const;   // with mutex_ held
-  std::uint64_t slowest() const;                                        // with mutex_ held
-  void drop_passed_chunks();                                            // with mutex_ held
-  void wake_readers();                                                  // with mutex_ held
+  std::uint64_t visible() const;                                       // with mutex_ held
+  Slice slice_at(std::uint64_t position, std::uint64_t length) const;  // with mutex_ held
+  std::uint64_t slowest() const;                                       // with mutex_ held
+  void drop_passed_chunks();                                           // with mutex_ held
+  void wake_readers();                                                 // with mutex_ held
 
   store::Store& store_;
   const bool needs_disk_;
@@ -113,10 +115,10 @@ class SpoolReader final : public BodySource {
 
   struct Opened {
     std::shared_ptr<const store::Meta> meta;
-    std::optional<std::uint64_t> length;    // of the whole object
-    std::optional<http::ByteRange> range;   // this reader's part, where it was asked for and can be given
-    std::optional<Slice> whole;             // complete and at hand: no need to follow (already cut to the range)
-    std::chrono::seconds age{0};            // what it had when it came here
+    std::optional<std::uint64_t> length;   // of the whole object
+    std::optional<http::ByteRange> range;  // this reader's part, where it was asked for and can be given
+    std::optional<Slice> whole;            // complete and at hand: no need to follow (already cut to the range)
+    std::chrono::seconds age{0};           // what it had when it came here
   };
   // Waits until the head may go out. kInvalid: range_not_satisfiable().
   Awaitable<Result<Opened>> open(ReadOptions options);

@@ -25,10 +25,10 @@ Error error_of_status(const std::string& upstream, const upstream::Head& head, s
   switch (head.status) {
     case 404: return Error{ErrorCode::kNotFound, says, std::nullopt};
     case 410: return Error{ErrorCode::kGone, says, std::nullopt};
-    case 401: return Error{ErrorCode::kForbidden, fmt::format("{} wants credentials (401); check its credentialsRef", upstream), std::nullopt};
+    case 401:
+      return Error{ErrorCode::kForbidden, fmt::format("{} wants credentials (401); check its credentialsRef", upstream), std::nullopt};
     case 403: return Error{ErrorCode::kForbidden, says, std::nullopt};
-    case 429:
-      return Error{ErrorCode::kTooManyRequests, fmt::format("{} limits the rate of requests (429)", upstream), retry_after(head)};
+    case 429: return Error{ErrorCode::kTooManyRequests, fmt::format("{} limits the rate of requests (429)", upstream), retry_after(head)};
     default: return Error{ErrorCode::kUpstream, fmt::format("{} answers {}", upstream, head.status), std::nullopt};
   }
 }

@@ -18,7 +18,8 @@ std::vector<observe::UpstreamStatus> upstream_states(const Runtime& runtime) {
 Awaitable<http::Response> Admin::serve(const http::Request& request) {
   const auto path = request.path();
   const auto runtime = router_.runtime();
-  auto response = http::Response::text(404, "nothing here; the admin listener has /healthz, /readyz, /metrics, /status and POST /purge?pattern=");
+  auto response =
+      http::Response::text(404, "nothing here; the admin listener has /healthz, /readyz, /metrics, /status and POST /purge?pattern=");
   if (path == "/purge") {
     response = co_await purge(request);
   } else if (request.method == http::Method::kPost || request.method == http::Method::kOther) {

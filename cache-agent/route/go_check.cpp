@@ -46,7 +46,8 @@ Awaitable<Result<void>> ModuleCheck::prepare() {
   const auto& error = expected.error();
   if (cache::is_absent(error)) {
     co_return fail(ErrorCode::kForbidden,
-                   "{}@{}: the checksum database {} does not know it, so it can not be verified ({}); if it is meant to be private, add it to go.private "
+                   "{}@{}: the checksum database {} does not know it, so it can not be verified ({}); if it is meant to be private, add it "
+                   "to go.private "
                    "or go.sumDB.exempt of the policy",
                    module_, version_, checksums_->db->name(), error.message);
   }
@@ -69,8 +70,8 @@ Result<void> ModuleCheck::check(const Slice& body) {
   const auto actual = hash(body);
   if (!actual) return fail(actual.error().in(fmt::format("{}@{}", module_, version_)));
   if (*actual == expected_) return {};
-  return fail(ErrorCode::kCorrupt, "{}@{}: checksum mismatch: the upstream sent {}, the checksum database {} says {}; nothing was stored", module_,
-              version_, *actual, checksums_->db->name(), expected_);
+  return fail(ErrorCode::kCorrupt, "{}@{}: checksum mismatch: the upstream sent {}, the checksum database {} says {}; nothing was stored",
+              module_, version_, *actual, checksums_->db->name(), expected_);
 }
 
 }  // namespace cistern::route

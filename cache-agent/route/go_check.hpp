@@ -11,7 +11,8 @@
 namespace cistern::route {
 
 // The look-up runs while the bytes arrive (prepare), the hash over what has arrived (check). A module that the database does not know is
-// kForbidden, and the message names sumDB.exempt; a database that can not be asked is kUpstream or kTimeout. Bytes that disagree are kCorrupt.
+// kForbidden, and the message names sumDB.exempt; a database that can not be asked is kUpstream or kTimeout. Bytes that disagree are
+// kCorrupt.
 class ModuleCheck final : public cache::Check {
  public:
   ModuleCheck(std::shared_ptr<ChecksumDb> checksums, const Clock& clock, std::string module, std::string version, bool go_mod);

@@ -38,8 +38,8 @@ std::string peer_target(const GoView& view, const go::Request& request) {
 }
 
 // Those of the view that serve this module, in the order in which they are to be asked.
-std::vector<cache::Source> sources_of(const std::shared_ptr<const Runtime>& runtime, const GoView& view, const go::Request& request, const go::Access& access,
-                                      const Asker& asker, std::string_view key) {
+std::vector<cache::Source> sources_of(const std::shared_ptr<const Runtime>& runtime, const GoView& view, const go::Request& request,
+                                      const go::Access& access, const Asker& asker, std::string_view key) {
   upstream::Ask ask;
   ask.target = peer_target(view, request);
   auto sources = owners(runtime, asker, key, ask);
@@ -48,14 +48,15 @@ std::vector<cache::Source> sources_of(const std::shared_ptr<const Runtime>& runt
   std::vector<std::pair<const config::Upstream*, std::shared_ptr<upstream::Upstream>>> candidates;
   for (const auto index : access.upstreams) candidates.emplace_back(&view.config->upstreams[index], view.upstreams[index]);
   for (auto& chosen : upstream::ordered(candidates, runtime->config().selection, std::hash<std::string_view>{}(key))) {
-    const auto found = std::find_if(candidates.begin(), candidates.end(), [&](const auto& candidate) { return candidate.second == chosen; });
+    const auto found =
+        std::find_if(candidates.begin(), candidates.end(), [&](const auto& candidate) { return candidate.second == chosen; });
     sources.push_back(cache::Source{chosen, ask, found->first->fallback, false, {}});
   }
   return sources;
 }
 
-cache::Plan plan_of(const std::shared_ptr<const Runtime>& runtime, const GoView& view, const go::Request& request, const go::Access& access, const Asker& asker,
-                    std::string key, std::string fill_key) {
+cache::Plan plan_of(const std::shared_ptr<const Runtime>& runtime, const GoView& view, const go::Request& request, const go::Access& access,
+                    const Asker& asker, std::string key, std::string fill_key) {
   cache::Plan plan;
   plan.sources = sources_of(runtime, view, request, access, asker, key);
   plan.freshness = freshness_of(view, request);
@@ -95,7 +96,8 @@ Awaitable<http::Response> serve_module(std::shared_ptr<const Runtime> runtime, c
   auto fill_key = fmt::format("{} ~{}", key, view.config->name);
   if (only_cached) {
     if (auto answer = cache.stored(key, options); answer && *answer) co_return respond(std::move(**answer), kGo);
-    auto response = text_error(Error{ErrorCode::kNotFound, "not cached, and the client asked for no fetch (Disable-Module-Fetch)", std::nullopt}, kGo);
+    auto response =
+        text_error(Error{ErrorCode::kNotFound, "not cached, and the client asked for no fetch (Disable-Module-Fetch)", std::nullopt}, kGo);
     response.headers.set("Cache-Control", "no-store");
     co_return response;
   }

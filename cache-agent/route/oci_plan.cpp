@@ -23,9 +23,11 @@ cache::Plan plan_for(const OciAsk& ask, std::string key, const oci::Request& wan
   plan.sources = owners(ask.runtime, ask.asker, key, asked);
 
   std::vector<std::pair<const config::Upstream*, std::shared_ptr<upstream::Upstream>>> candidates;
-  for (std::size_t i = 0; i < registry.upstreams.size(); ++i) candidates.emplace_back(&registry.config->upstreams[i], registry.upstreams[i]);
+  for (std::size_t i = 0; i < registry.upstreams.size(); ++i)
+    candidates.emplace_back(&registry.config->upstreams[i], registry.upstreams[i]);
   for (auto& chosen : upstream::ordered(candidates, ask.runtime->config().selection, std::hash<std::string_view>{}(key))) {
-    const auto index = static_cast<std::size_t>(std::find(registry.upstreams.begin(), registry.upstreams.end(), chosen) - registry.upstreams.begin());
+    const auto index =
+        static_cast<std::size_t>(std::find(registry.upstreams.begin(), registry.upstreams.end(), chosen) - registry.upstreams.begin());
     const auto repository = registry.rewriters[index].apply(wanted.repository);
     if (!repository) continue;  // a rule made no name of it: this upstream can not have it
     asked.target = wanted.upstream_target(*repository);
@@ -49,7 +51,9 @@ Result<oci::Descriptor> descriptor_of(const upstream::Head& head) {
 
 std::string blob_key(const OciAsk& ask, const Digest& digest) { return fmt::format("{}/blobs/{}", repository_key(ask), digest.oci()); }
 
-std::string manifest_key(const OciAsk& ask, const Digest& digest) { return fmt::format("{}/manifests/{}", repository_key(ask), digest.oci()); }
+std::string manifest_key(const OciAsk& ask, const Digest& digest) {
+  return fmt::format("{}/manifests/{}", repository_key(ask), digest.oci());
+}
 
 std::string tag_key(const OciAsk& ask) { return fmt::format("{}:{} {}", repository_key(ask), ask.request.tag, ask.accept.key); }
 
@@ -104,9 +108,11 @@ cache::Plan tag_plan(const OciAsk& ask) {
   };
   // The manifest has come along: it is kept, so that it is not asked for again.
   plan.from_body = [ask](const upstream::Head& head, std::string body) -> Result<cache::Made> {
-    const oci::Descriptor descriptor{Sha256::of(std::string_view(body)), oci::manifest_media_type(head.headers.get("Content-Type"), body), body.size()};
+    const oci::Descriptor descriptor{Sha256::of(std::string_view(body)), oci::manifest_media_type(head.headers.get("Content-Type"), body),
+                                     body.size()};
     const auto& engine = ask.runtime->engine();
-    auto stored = engine.store.put(body, store::KeyRecord{manifest_key(ask, descriptor.digest), {descriptor.media_type, ""}, engine.clock.wall()});
+    auto stored =
+        engine.store.put(body, store::KeyRecord{manifest_key(ask, descriptor.digest), {descriptor.media_type, ""}, engine.clock.wall()});
     if (!stored && stored.error().code != ErrorCode::kNoSpace) return fail(stored.error());
     return cache::Made{oci::to_json(descriptor), {}};
   };

@@ -1,5 +1,5 @@
-// Plans for what registries hold. A tag is an object of its own, whose body is a descriptor: it is made from the answer to a HEAD, which registries
-// do not count, and from a GET only where the head does not tell.
+// Plans for what registries hold. A tag is an object of its own, whose body is a descriptor: it is made from the answer to a HEAD, which
+// registries do not count, and from a GET only where the head does not tell.
 #pragma once
 
 #include <memory>

@@ -149,7 +149,8 @@ Awaitable<http::Response> serve_tag(OciAsk ask, bool is_head, cache::ReadOptions
   const auto outcome = tag.outcome == cache::Outcome::kMiss ? cache::Outcome::kRevalidated : tag.outcome;
   const auto age = tag.age;
   auto digest_key = manifest_key(ask, descriptor->digest);
-  auto response = co_await serve_content(std::move(ask), manifest_plan, std::move(digest_key), descriptor->digest, false, std::move(options));
+  auto response =
+      co_await serve_content(std::move(ask), manifest_plan, std::move(digest_key), descriptor->digest, false, std::move(options));
   tell_tag_state(response, outcome, age);
   co_return response;
 }
@@ -191,7 +192,10 @@ Awaitable<http::Response> serve_oci(std::shared_ptr<const Runtime> runtime, cons
   OciAsk ask{std::move(runtime), std::move(*parsed), oci::accepted_types(request.headers), asker};
   const auto kind = ask.request.kind;
   if (!asker.node && ask.registry().config->needs_credentials()) {
-    co_return oci_error(Error{ErrorCode::kForbidden, fmt::format("{} is fetched with credentials, so it is served to nodes only", ask.registry().config->name), std::nullopt}, kind);
+    co_return oci_error(
+        Error{ErrorCode::kForbidden,
+              fmt::format("{} is fetched with credentials, so it is served to nodes only", ask.registry().config->name), std::nullopt},
+        kind);
   }
   auto options = read_options(request);
   const bool is_head = request.method == http::Method::kHead;

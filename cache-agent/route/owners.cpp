@@ -38,7 +38,8 @@ std::vector<cache::Source> owners(const std::shared_ptr<const Runtime>& runtime,
   const auto& config = runtime->config().peers;
   const auto& engine = runtime->engine();
   for (const auto& address : directory->owners(key)) {
-    auto peer = std::make_shared<SignedPeer>(address, engine.client.peer(address, runtime->settings()), std::string(asker.scope()), config.key, engine.clock);
+    auto peer = std::make_shared<SignedPeer>(address, engine.client.peer(address, runtime->settings()), std::string(asker.scope()),
+                                             config.key, engine.clock);
     cache::Source source{std::move(peer), ask, config::Fallback::kAny, true, {}};
     source.ask.first_byte = config.timeout;
     source.ask.retry = false;

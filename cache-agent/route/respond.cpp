@@ -20,7 +20,8 @@ http::Response respond(cache::Answer answer, const char* ecosystem) {
   }
   headers.add("Accept-Ranges", "bytes");
   if (answer.range) {
-    headers.add("Content-Range", fmt::format("bytes {}-{}/{}", answer.range->offset, answer.range->offset + answer.range->length - 1, *answer.size));
+    headers.add("Content-Range",
+                fmt::format("bytes {}-{}/{}", answer.range->offset, answer.range->offset + answer.range->length - 1, *answer.size));
   }
   auto length = answer.size;
   if (answer.range) length = answer.range->length;

@@ -35,6 +35,7 @@ std::optional<http::Response> range_error(const Error& error, const char* ecosys
 
 // The owners among the peers that are to be asked before any upstream, as sources. Empty if peers are off, if this agent owns the
 // object, or if a peer asks. `ask` is what the peer is asked; each request to it is signed.
-std::vector<cache::Source> owners(const std::shared_ptr<const Runtime>& runtime, const Asker& asker, std::string_view key, const upstream::Ask& ask);
+std::vector<cache::Source> owners(const std::shared_ptr<const Runtime>& runtime, const Asker& asker, std::string_view key,
+                                  const upstream::Ask& ask);
 
 }  // namespace cistern::route

@@ -1,5 +1,5 @@
-// One configuration, made ready to serve: its upstreams opened, its patterns compiled, its checksum databases loaded. Immutable; a reload makes
-// a new one, and requests under way keep the one they began with.
+// One configuration, made ready to serve: its upstreams opened, its patterns compiled, its checksum databases loaded. Immutable; a reload
+// makes a new one, and requests under way keep the one they began with.
 #pragma once
 
 #include <memory>
@@ -40,7 +40,7 @@ struct ChecksumDb {
 
 struct GoView {
   const config::GoView* config = nullptr;
-  Upstreams upstreams;                   // as in config->upstreams
+  Upstreams upstreams;                    // as in config->upstreams
   std::shared_ptr<ChecksumDb> checksums;  // null with mode Off
 };
 

@@ -15,8 +15,8 @@
 
 namespace cistern {
 
-// Belongs to the one coroutine that waits, and to its executor, which must not run two handlers at once (an io_context with one thread, or a
-// strand). notify() may be called from any thread, and before the wait: it is remembered.
+// Belongs to the one coroutine that waits, and to its executor, which must not run two handlers at once (an io_context with one thread, or
+// a strand). notify() may be called from any thread, and before the wait: it is remembered.
 class Wake {
  public:
   explicit Wake(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
@@ -46,8 +46,8 @@ class Wake {
   std::shared_ptr<State> state_;
 };
 
-// Runs a function that blocks on a pool and gives its result to the coroutine, which goes on where it was. The function is to be a named variable that
-// is moved in: GCC 12 destroys a lambda (or any aggregate) that is a temporary in a co_await expression twice.
+// Runs a function that blocks on a pool and gives its result to the coroutine, which goes on where it was. The function is to be a named
+// variable that is moved in: GCC 12 destroys a lambda (or any aggregate) that is a temporary in a co_await expression twice.
 template <class Function>
 auto run_on(asio::thread_pool& pool, Function function) -> Awaitable<decltype(function())> {
   struct Job {

@@ -12,7 +12,8 @@ std::string bytes_of(const Slice& slice) {
   if (const auto* memory = std::get_if<MemorySlice>(&slice)) return std::string(memory->bytes);
   const auto& file = std::get<FileSlice>(slice);
   std::string bytes(file.length, '\0');
-  EXPECT_EQ(::pread(file.file->descriptor(), bytes.data(), bytes.size(), static_cast<off_t>(file.offset)), static_cast<ssize_t>(bytes.size()));
+  EXPECT_EQ(::pread(file.file->descriptor(), bytes.data(), bytes.size(), static_cast<off_t>(file.offset)),
+            static_cast<ssize_t>(bytes.size()));
   return bytes;
 }
 
