@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -39,7 +40,9 @@ DiskStore::DiskStore(const DiskOptions& options, const Clock& clock, std::shared
 DiskStore::~DiskStore() {
   stopping_ = true;
   if (reconciler_.joinable()) reconciler_.join();
-  if (db_) db_->close(ready_ && !reconciling_ && !trouble_);
+  // A removal that is not durable could undo itself behind the back of an index that is said to be in order.
+  const bool synced = files_.sync_removals().has_value();
+  if (db_) db_->close(ready_ && synced && !reconciling_ && !trouble_);
 }
 
 std::unique_lock<std::mutex> DiskStore::lock_folder(const Digest& digest) {
@@ -99,7 +102,7 @@ void DiskStore::drop_damaged(const Digest& digest) {
   const std::unique_lock lock(folder_mutexes_[BlobFiles::folder_of(digest)], std::try_to_lock);
   if (!lock) return;
   spdlog::warn("store: the file of {} is missing or damaged; dropped", digest.oci());
-  drop_blob_locked(digest);
+  static_cast<void>(drop_blob_locked(digest));
 }
 
 Result<std::unique_ptr<Writer>> DiskStore::begin(std::optional<std::uint64_t> expected) { return DiskWriter::begin(*this, expected); }
@@ -126,7 +129,7 @@ bool DiskStore::evict(std::uint64_t bytes) {
   for (const Digest& victim : victims) {
     const auto lock = lock_folder(victim);
     if (!index_->blob(victim)) continue;
-    drop_blob_locked(victim);
+    static_cast<void>(drop_blob_locked(victim));
     ++evictions_;
   }
   return !victims.empty();
@@ -168,7 +171,7 @@ Result<DiskStore::Displaced> DiskStore::add_keys_locked(const Digest& digest, co
       const bool mismatch = code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound;  // the file is not as the index thinks
       auto reconciled = attempt == 0 && mismatch ? reconcile_locked(digest) : fail(appended.error());
       if (!reconciled) {
-        if (!displaced.empty()) trouble_ = true;  // nobody will settle them
+        trouble_ = true;  // a torn record may be there, and nobody will settle what was displaced
         return fail(std::move(reconciled.error()));
       }
       more = std::move(*reconciled);
@@ -190,38 +193,71 @@ Result<void> DiskStore::link(const Digest& digest, KeyRecord key) {
     displaced = add_keys_locked(digest, {std::move(key)});
   }
   if (!displaced) return fail(std::move(displaced.error()));
-  settle(*displaced);
+  settle(std::move(*displaced));
   return {};
 }
 
-void DiskStore::settle(const Displaced& displaced) {
-  std::map<Digest, std::vector<std::string>> by_blob;
-  for (const Index::Displaced& one : displaced) by_blob[one.digest].push_back(one.key);
-  for (const auto& [digest, keys] : by_blob) {
-    const auto lock = lock_folder(digest);
-    if (index_->blob(digest)) drop_keys_locked(digest, keys);
+void DiskStore::settle(Displaced displaced) {
+  while (!displaced.empty()) {
+    std::map<Digest, std::vector<std::string>> by_blob;
+    for (const Index::Displaced& one : displaced) by_blob[one.digest].push_back(one.key);
+    displaced.clear();
+    for (const auto& [digest, keys] : by_blob) {
+      const auto lock = lock_folder(digest);
+      if (!index_->blob(digest)) continue;
+      if (auto more = drop_keys_locked(digest, keys)) {
+        displaced.insert(displaced.end(), std::make_move_iterator(more->begin()), std::make_move_iterator(more->end()));
+      }
+    }
   }
 }
 
 // The index does not have these keys for the blob any more, but its file has.
-void DiskStore::drop_keys_locked(const Digest& digest, const std::vector<std::string>& keys) {
-  if (!index_->has_keys(digest)) return drop_blob_locked(digest);
-  std::vector<RecordEntry> entries;
-  for (const std::string& key : keys) {
-    if (index_->blob_of(key) != digest) entries.push_back({true, ++last_sequence_, {key, {}, {}}});
+Result<DiskStore::Displaced> DiskStore::drop_keys_locked(const Digest& digest, const std::vector<std::string>& keys) {
+  Displaced displaced;
+  std::set<std::string> gone(keys.begin(), keys.end());
+  for (int attempt = 0;; ++attempt) {
+    if (!index_->has_keys(digest)) break;
+    std::vector<RecordEntry> entries;
+    for (const std::string& key : gone) {
+      if (index_->blob_of(key) != digest) entries.push_back({true, ++last_sequence_, {key, {}, {}}});
+    }
+    if (entries.empty()) return displaced;
+    const auto blob = *index_->blob(digest);
+    const auto appended = files_.append(digest, blob.file_size, {blob.size, digest, entries});
+    if (appended) {
+      index_->set_file_size(digest, *appended);
+      return displaced;
+    }
+    if (attempt == 0 && appended.error().code == ErrorCode::kCorrupt) {
+      // The file is not as the index thinks. What was erased is in it, and must not come back by looking there.
+      std::vector<std::string> erased;
+      for (const std::string& key : gone) {
+        if (!index_->blob_of(key)) erased.push_back(key);
+      }
+      const auto found = reconcile_locked(digest);
+      for (const std::string& key : erased) index_->remove_key(key, digest);
+      for (const Index::Displaced& one : found.value_or(Displaced{})) {
+        if (one.digest == digest) {
+          gone.insert(one.key);
+        } else {
+          displaced.push_back(one);
+        }
+      }
+      continue;
+    }
+    // What is erased must not come back: rather drop all of it.
+    spdlog::warn("store: {}: {}; the blob is dropped with all its keys", digest.oci(), appended.error().message);
+    break;
   }
-  if (entries.empty()) return;
-  const auto blob = *index_->blob(digest);
-  const auto appended = files_.append(digest, blob.file_size, {blob.size, digest, entries});
-  if (appended) return index_->set_file_size(digest, *appended);
-  // What is erased must not come back: rather drop all of it.
-  spdlog::warn("store: {}: {}; the blob is dropped with all its keys", digest.oci(), appended.error().message);
-  drop_blob_locked(digest);
+  if (auto dropped = drop_blob_locked(digest); !dropped) return fail(std::move(dropped.error()));
+  return displaced;
 }
 
-void DiskStore::drop_blob_locked(const Digest& digest) {
+Result<void> DiskStore::drop_blob_locked(const Digest& digest) {
   // The file first: a file that the index does not know would be found again after a crash.
-  if (auto removed = files_.remove(digest); !removed) {
+  auto removed = files_.remove(digest);
+  if (!removed) {
     spdlog::warn("store: {}", removed.error().message);
     trouble_ = true;
   }
@@ -230,28 +266,38 @@ void DiskStore::drop_blob_locked(const Digest& digest) {
   if (blob) space_->freed(blob->file_size);
   small_bodies_.erase(digest);
   open_files_.erase(digest);
+  return removed;
 }
 
 void DiskStore::touch(std::string_view key, WallTime fetched) { index_->touch(key, fetched); }
 
-std::uint64_t DiskStore::remove_keys(const std::vector<std::string>& keys) {
+Result<std::uint64_t> DiskStore::remove_keys(const std::vector<std::string>& keys) {
   std::map<Digest, std::vector<std::string>> by_blob;
   for (const std::string& key : keys) {
     if (const auto digest = index_->blob_of(key)) by_blob[*digest].push_back(key);
   }
-  std::uint64_t count = 0;
+  Result<std::uint64_t> count = 0;
+  std::vector<std::string> moved;
   for (const auto& [digest, named] : by_blob) {
-    std::vector<std::string> removed, moved;
+    const KeyLocks::Held held = key_locks_.lock(named);
+    Result<Displaced> displaced;
     {
-      const KeyLocks::Held held = key_locks_.lock(named);
       const auto lock = lock_folder(digest);
+      std::vector<std::string> removed;
       for (const std::string& key : named) (index_->remove_key(key, digest) ? removed : moved).push_back(key);
-      if (!removed.empty()) drop_keys_locked(digest, removed);
+      if (!removed.empty()) displaced = drop_keys_locked(digest, removed);
+      if (count) *count += removed.size();
     }
-    count += removed.size();
-    if (!moved.empty()) count += remove_keys(moved);
+    if (displaced) {
+      settle(std::move(*displaced));
+    } else {
+      count = fail(std::move(displaced.error()));
+    }
   }
-  return count;
+  if (moved.empty()) return count;
+  const auto more = remove_keys(moved);
+  if (!more || !count) return more ? count : more;
+  return *count + *more;
 }
 
 void DiskStore::erase(std::string_view key) {
@@ -260,9 +306,10 @@ void DiskStore::erase(std::string_view key) {
     if (reconciling_) erased_.emplace(key);
   }
   { const std::lock_guard lock(settling_mutex_); }
-  remove_keys({std::string(key)});
+  const auto removed = remove_keys({std::string(key)});
   Result<void> done = files_.sync_removals();
   if (done) done = db_->flush(IndexDb::Wait::kDurable);
+  if (done && !removed) done = fail(removed.error());
   if (!done) spdlog::warn("store: what was erased may come back after a crash: {}", done.error().message);
 }
 
@@ -271,7 +318,7 @@ Result<std::uint64_t> DiskStore::purge(std::string_view glob) {
   if (auto flushed = db_->flush(IndexDb::Wait::kWritten); !flushed) return fail(std::move(flushed.error()));
   const auto keys = db_->keys_matching(glob);
   if (!keys) return fail(keys.error());
-  const std::uint64_t count = remove_keys(*keys);
+  auto count = remove_keys(*keys);
   if (auto synced = files_.sync_removals(); !synced) return fail(std::move(synced.error()));
   if (auto flushed = db_->flush(IndexDb::Wait::kDurable); !flushed) return fail(std::move(flushed.error()));
   return count;

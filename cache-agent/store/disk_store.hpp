@@ -72,11 +72,14 @@ class DiskStore final : public Store {
   // Keys and blobs (disk_store.cpp). "Locked": the caller holds the lock of the blob's folder.
   std::unique_lock<std::mutex> lock_folder(const Digest& digest);
   Result<Displaced> add_keys_locked(const Digest& digest, const std::vector<KeyRecord>& keys);
-  void drop_keys_locked(const Digest& digest, const std::vector<std::string>& keys);
-  void drop_blob_locked(const Digest& digest);
+  // Gives what is to be settled besides. An error: the file is still there with these keys.
+  Result<Displaced> drop_keys_locked(const Digest& digest, const std::vector<std::string>& keys);
+  // An error: the file is still there. It is gone from the index in any case.
+  Result<void> drop_blob_locked(const Digest& digest);
   // Makes the files say what the index says: the displaced keys do not name those blobs any more.
-  void settle(const Displaced& displaced);
-  std::uint64_t remove_keys(const std::vector<std::string>& keys);
+  void settle(Displaced displaced);
+  // Gives their number; an error if they may come back.
+  Result<std::uint64_t> remove_keys(const std::vector<std::string>& keys);
   Result<Slice> open_file(const Entry& entry);
   void drop_damaged(const Digest& digest);
   std::vector<RecordEntry> number(const std::vector<KeyRecord>& keys);

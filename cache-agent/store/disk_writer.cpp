@@ -125,7 +125,7 @@ Result<void> DiskWriter::commit_open(const std::vector<KeyRecord>& keys) {
   }
   reservation_.release();
   if (!displaced) return fail(std::move(displaced.error()));
-  store_.settle(*displaced);
+  store_.settle(std::move(*displaced));
   return {};
 }
 

@@ -22,14 +22,18 @@ constexpr auto kRetryInterval = std::chrono::seconds(1);
 // More than this is given up when the database can not be written: about as much memory as the index itself.
 constexpr std::size_t kMostUnwritten = 1'000'000;
 
-constexpr const char* kSetUp =
-    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-    "CREATE TABLE IF NOT EXISTS state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE IF NOT EXISTS blobs(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, file_size INTEGER NOT NULL,"
+constexpr const char* kSettings = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
+// Made once: a table that is missing later is damage.
+constexpr std::uint64_t kSchema = 1;
+constexpr const char* kMakeTables =
+    "BEGIN;"
+    "CREATE TABLE state(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE blobs(id INTEGER PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, file_size INTEGER NOT NULL,"
     " used INTEGER NOT NULL, sum INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS metas(id INTEGER PRIMARY KEY, content_type TEXT NOT NULL, headers TEXT NOT NULL, sum INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS keys(id INTEGER PRIMARY KEY, key TEXT NOT NULL, blob INTEGER NOT NULL, meta INTEGER NOT NULL,"
-    " fetched INTEGER NOT NULL, sequence INTEGER NOT NULL, sum INTEGER NOT NULL);";
+    "CREATE TABLE metas(id INTEGER PRIMARY KEY, content_type TEXT NOT NULL, headers TEXT NOT NULL, sum INTEGER NOT NULL);"
+    "CREATE TABLE keys(id INTEGER PRIMARY KEY, key TEXT NOT NULL, blob INTEGER NOT NULL, meta INTEGER NOT NULL,"
+    " fetched INTEGER NOT NULL, sequence INTEGER NOT NULL, sum INTEGER NOT NULL);"
+    "PRAGMA user_version=1; COMMIT";
 
 std::string_view text_of(const Digest& digest) { return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()}; }
 
@@ -57,7 +61,8 @@ class IndexDb::Connection {
   Result<void> open(const std::string& path) {
     if (auto done = database_.open(path); !done) return done;
     ::chmod(path.c_str(), 0600);  // before the side files are made, which take its mode
-    if (auto done = database_.run(kSetUp); !done) return done;
+    if (auto done = database_.run(kSettings); !done) return done;
+    if (auto done = make_tables(); !done) return done;
     const std::pair<Statement*, const char*> statements[] = {
         {&put_state, "INSERT OR REPLACE INTO state VALUES(?,?)"},
         {&put_blob, "INSERT OR REPLACE INTO blobs VALUES(?,?,?,?,?,?)"},
@@ -102,6 +107,16 @@ class IndexDb::Connection {
   }
 
  private:
+  Result<void> make_tables() {
+    Statement version;
+    if (auto done = version.prepare(database_, "PRAGMA user_version"); !done) return done;
+    const auto row = version.step();
+    if (!row) return fail(row.error());
+    if (*row && version.number(0) == kSchema) return {};
+    version.reset();
+    return database_.run(kMakeTables);
+  }
+
   static Result<void> step(Statement& statement) {
     auto stepped = statement.step();
     if (!stepped) return fail(std::move(stepped.error()));

@@ -95,7 +95,7 @@ Result<void> DiskStore::rebuild() {
       }
     }
   }
-  settle(displaced);
+  settle(std::move(displaced));
   // No session of the lost index can have had a higher number than this one has now.
   const std::uint64_t epoch = (last_sequence_ >> kEpochShift) + 1;
   first_sequence_ = epoch << kEpochShift;
@@ -113,7 +113,7 @@ void DiskStore::reconcile_all() {
   for (const Digest& digest : index_->unseen()) {
     const auto lock = lock_folder(digest);
     const auto size = disk_->size_at(files_.path_of(digest));
-    if (!size && size.error().code == ErrorCode::kNotFound) drop_blob_locked(digest);
+    if (!size && size.error().code == ErrorCode::kNotFound) static_cast<void>(drop_blob_locked(digest));
   }
   if (!all) trouble_ = true;
   {
@@ -153,7 +153,7 @@ bool DiskStore::reconcile_folder(unsigned folder) {
       }
       displaced = std::move(*found);
     }
-    settle(displaced);
+    settle(std::move(displaced));
   }
   return all;
 }
@@ -162,11 +162,11 @@ Result<DiskStore::Displaced> DiskStore::reconcile_locked(const Digest& digest) {
   auto contents = files_.read(digest);
   if (!contents && contents.error().code == ErrorCode::kCorrupt) {
     spdlog::warn("store: {}; dropped", contents.error().message);
-    drop_blob_locked(digest);
+    static_cast<void>(drop_blob_locked(digest));
     return Displaced{};
   }
   if (!contents && contents.error().code == ErrorCode::kNotFound) {
-    drop_blob_locked(digest);
+    static_cast<void>(drop_blob_locked(digest));
     return Displaced{};
   }
   if (!contents) return fail(std::move(contents.error()));
@@ -182,7 +182,7 @@ Result<DiskStore::Displaced> DiskStore::reconcile_locked(const Digest& digest) {
   while (last < records.last_sequence && !last_sequence_.compare_exchange_weak(last, records.last_sequence)) {
   }
   if (records.live.empty()) {
-    drop_blob_locked(digest);
+    static_cast<void>(drop_blob_locked(digest));
     return Displaced{};
   }
   const auto known = index_->blob(digest);

@@ -69,6 +69,8 @@ Result<bool> Statement::step() {
   return fail(std::move(error));
 }
 
+void Statement::reset() { sqlite3_reset(handle_); }
+
 std::uint64_t Statement::number(int column) const { return static_cast<std::uint64_t>(sqlite3_column_int64(handle_, column)); }
 
 std::string_view Statement::bytes(int column) const {

@@ -45,6 +45,8 @@ class Statement {
   Statement& bind_blob(int parameter, std::string_view bytes);
   // True: there is a row. After the last row, or an error, the statement is ready to be run again.
   Result<bool> step();
+  // Gives up the rows that are left.
+  void reset();
 
   // Of the current row, columns from 0; valid until the next step().
   std::uint64_t number(int column) const;
