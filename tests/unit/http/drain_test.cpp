@@ -1,3 +1,5 @@
+#include <fcntl.h>
+
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
@@ -40,7 +42,7 @@ TEST(Drain, ClosesIdleConnectionsAtOnceAndAcceptsNoMore) {
   }
   const auto begin = std::chrono::steady_clock::now();
   server->drain(10s);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   for (const auto& client : clients) EXPECT_TRUE(client->closed_within(1s));
   EXPECT_FALSE(Client(server->port(0)).connected());
 }
@@ -52,13 +54,14 @@ TEST(Drain, CutsWhatIsLeftWhenTheLimitIsOver) {
   std::this_thread::sleep_for(50ms);
   const auto begin = std::chrono::steady_clock::now();
   server->drain(200ms);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 3s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   EXPECT_TRUE(client.closed_within(1s));
 }
 
 Awaitable<Response> endless(const Request&) {
+  const int descriptor = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
   Response response;
-  response.body = Body::of(std::string(100'000'000, 'x'));
+  response.body = Body::of(Slice(FileSlice{std::make_shared<const File>(descriptor), 0, 1'000'000'000}));
   co_return response;
 }
 
@@ -69,7 +72,7 @@ TEST(Drain, CutsAClientThatDoesNotRead) {
   std::this_thread::sleep_for(50ms);
   const auto begin = std::chrono::steady_clock::now();
   server->drain(200ms);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 2s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
   EXPECT_EQ(server->connections(), 0U);
 }
 
