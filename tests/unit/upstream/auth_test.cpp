@@ -101,10 +101,11 @@ class TokenCache : public testing::Test {
   struct Service {
     unsigned fetches = 0;
     bool fails = false;
+    std::chrono::milliseconds takes{5};
   };
   static Awaitable<Result<Token>> issue(Service* service, SteadyTime until) {
     const auto number = ++service->fetches;
-    asio::steady_timer timer(co_await asio::this_coro::executor, 5ms);
+    asio::steady_timer timer(co_await asio::this_coro::executor, service->takes);
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     if (service->fails) co_return fail(ErrorCode::kUpstream, "no");
@@ -152,6 +153,7 @@ TEST_F(TokenCache, AFailureIsEverybodysAndNotKept) {
 }
 
 TEST_F(TokenCache, WhoeverFetchesMayGoAway) {
+  service_.takes = 1h;
   auto gone = std::make_unique<asio::io_context>();
   ask(*gone, "k");
   gone->poll();
@@ -159,6 +161,7 @@ TEST_F(TokenCache, WhoeverFetchesMayGoAway) {
   ask(context, "k");
   context.poll();
   EXPECT_EQ(service_.fetches, 1U);
+  service_.takes = 1ms;
   gone.reset();
   context.restart();
   context.run();

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "cache-agent/upstream/client.hpp"
+#include "tests/fakes/manual_clock.hpp"
 #include "tests/fakes/scripted_upstream/scripted_upstream.hpp"
 
 namespace cistern::upstream {
@@ -90,7 +91,7 @@ class Harness : public testing::Test {
  protected:
   Harness() {
     options_.backoff = 1ms;
-    settings_.timeouts = {.connect = 2s, .first_byte = 2s, .idle = 2s};
+    settings_.timeouts = {.connect = 20s, .first_byte = 20s, .idle = 20s};  // a busy machine is no failure
     settings_.breaker.failures = 100;
   }
 
@@ -112,6 +113,7 @@ class Harness : public testing::Test {
   Got get(const std::shared_ptr<Upstream>& from, std::string target) { return get(from, ask(std::move(target))); }
 
   SystemClock clock_;
+  fakes::ManualClock manual_clock_;  // for a test that makes its own client_
   CountingObserver observer_;
   Options options_;
   Settings settings_;

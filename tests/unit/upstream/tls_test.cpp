@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include <boost/asio/steady_timer.hpp>
+
 #include "tests/unit/upstream/harness.hpp"
 #include "tests/unit/upstream/raw_server.hpp"
 
@@ -90,9 +92,13 @@ TEST_F(UpstreamTls, GoesThroughAProxysTunnelWithoutShowingItCredentials) {
 // nginx with http2, in a folder of its own, on a port that was free a moment ago.
 class Nginx {
  public:
+  static constexpr std::size_t kLarge = 6 << 20;  // at /large
+
   Nginx() {
     char name[] = "/tmp/cistern-nginx-XXXXXX";
     folder_ = ::mkdtemp(name);
+    // Started by root, its worker is somebody else.
+    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
     {
       port_ = RawServer([](int) {}).port();
     }
@@ -101,9 +107,10 @@ class Nginx {
         << "http { log_format protocol '$server_protocol'; access_log access.log protocol;\n"
         << "client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;\n"
         << "server { listen 127.0.0.1:" << port_ << " ssl http2; ssl_certificate c.pem; ssl_certificate_key k.pem;\n"
-        << "location / { return 200 'ok'; } } }\n";
+        << "location / { return 200 'ok'; } location /large { root .; } } }\n";
     const auto in_folder = "cd '" + folder_.string() + "' && ";
     const auto certificate = "openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -days 1 -subj /CN=127.0.0.1 2>openssl.log";
+    std::ofstream(folder_ / "large") << std::string(kLarge, 'x');
     ready_ = std::system((in_folder + certificate).c_str()) == 0;
     if (ready_) child_ = ::fork();
     if (child_ == 0) {
@@ -160,6 +167,38 @@ TEST_F(UpstreamTls, SpeaksHttp2ForSmallThingsAndHttp11ForBulk) {
   EXPECT_EQ(get(from, bulk).body, "ok");
   std::this_thread::sleep_for(100ms);
   EXPECT_THAT(nginx.protocols(), testing::ElementsAre("HTTP/2.0", "HTTP/1.1", "HTTP/2.0", "HTTP/1.1"));
+}
+
+Awaitable<std::size_t> read_slowly(std::shared_ptr<Upstream> upstream, std::string target) {
+  Ask ask;
+  ask.target = std::move(target);
+  auto transfer = co_await upstream->open(ask);
+  std::size_t read = 0;
+  while (transfer) {
+    asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(40));
+    boost::system::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    const auto block = co_await (*transfer)->read();
+    if (!block || block->empty()) break;
+    read += block->size();
+  }
+  co_return read;
+}
+
+TEST_F(UpstreamTls, APausedHttp2StreamGoesOnAndHoldsUpNoOther) {
+  const Nginx nginx;
+  if (!nginx.ready()) GTEST_SKIP() << "needs nginx with http2, and openssl";
+  config::Upstream careless;
+  careless.insecure_skip_verify = true;
+  const auto from = upstream(nginx.url(), careless);
+  std::size_t slow = 0;
+  asio::co_spawn(context_, read_slowly(from, "/large"), [&](std::exception_ptr, std::size_t read) { slow = read; });
+  context_.run_for(200ms);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(get(from, "/small").body, "ok");
+  EXPECT_EQ(slow, 0U);
+  context_.restart();
+  context_.run();
+  EXPECT_EQ(slow, Nginx::kLarge);
 }
 
 }  // namespace
