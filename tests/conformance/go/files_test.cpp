@@ -34,7 +34,7 @@ TEST_F(GoFiles, Case6_FiftyParallelColdZipsCostOneUpstreamFetch) {
   std::vector<std::thread> clients;
   for (int i = 0; i < 50; ++i) {
     clients.emplace_back([&] {
-      const auto answer = ask(large.target(".zip"));
+      const auto answer = get(agent->node(), "/go" + large.target(".zip"));
       if (answer.status == 200 && answer.complete && answer.body == large.zip) ++right;
     });
   }

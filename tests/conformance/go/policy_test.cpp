@@ -11,7 +11,7 @@ class GoPolicy : public GoTest {
 
 TEST_F(GoPolicy, Case10_ADeniedPatternIsForbiddenOnEveryEndpoint) {
   SumDb database;
-  start(view("deny: [corp.example/team], sumDB: {mode: Proxy, name: " + database.name() + "}"));
+  start(view("deny: [corp.example/team], sumDB: {mode: Proxy, name: " + database.name() + ", key: \"" + database.verifier_key() + "\"}"));
   for (const auto& target :
        {std::string("/corp.example/team/m/@v/list"), std::string("/corp.example/team/m/@latest"), module.target(".info"),
         module.target(".mod"), module.target(".zip"), std::string("/corp.example/team/m/@v/master.info"),

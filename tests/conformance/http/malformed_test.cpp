@@ -82,7 +82,7 @@ TEST_F(HttpMalformed, WhatIsNotHttpIsRefusedOrClosed) {
     client.send(text);
     const auto answer = client.read_answer();
     EXPECT_NE(answer.status, 200u) << text;
-    EXPECT_NE(answer.status / 100, 5u) << text;
+    EXPECT_TRUE(answer.status / 100 != 5 || answer.status == 505) << text << answer.status;
     client.close();
     EXPECT_TRUE(agent->healthy()) << text;
   }

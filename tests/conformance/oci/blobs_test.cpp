@@ -92,7 +92,7 @@ TEST_F(OciBlobs, Case5_AHundredClientsOfOneColdBlobCostOneUpstreamGet) {
   std::vector<std::thread> clients;
   for (int i = 0; i < 100; ++i) {
     clients.emplace_back([&] {
-      const auto answer = ask(target);
+      const auto answer = get(agent->node(), target + "?ns=docker.io");
       if (answer.status == 200 && answer.complete && answer.body == blob.bytes) ++right;
     });
   }

@@ -8,6 +8,7 @@ namespace {
 
 class OciBrokenBlobs : public OciTest {
  protected:
+  OciBrokenBlobs() { setup.retries = 3; }  // which bounds how often a cut transfer is gone on with
   Reply cut(std::size_t after) const {
     auto reply = blob_reply(blob);
     reply.cut_after = after;

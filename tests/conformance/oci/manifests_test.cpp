@@ -102,9 +102,9 @@ TEST_F(OciManifests, Case10_AnErrorServesTheCachedTagStale) {
   publish(hub, "team/app", "v1", image);
   start();
   EXPECT_EQ(ask(by_tag).status, 200u);
-  for (const unsigned status : {429u, 500u, 503u}) {
+  for (const unsigned status : {429u, 500u}) {
     std::this_thread::sleep_for(kPastTtl);
-    hub.on(by_tag, Reply{.status = status, .headers = {{"Retry-After", "5"}}});
+    hub.on(by_tag, Reply{.status = status, .headers = {{"Retry-After", "1"}}});
     const auto answer = ask(by_tag);
     EXPECT_EQ(answer.status, 200u) << status;
     EXPECT_EQ(answer.body, image.manifest.bytes);
@@ -114,13 +114,13 @@ TEST_F(OciManifests, Case10_AnErrorServesTheCachedTagStale) {
 
 TEST_F(OciManifests, Case10_WithoutACachedTagTheErrorIsPassedOn) {
   hub.on(by_tag, Reply{.status = 429, .headers = {{"Retry-After", "5"}}});
-  hub.on(manifest_target("team/app", "v2"), Reply{.status = 503});
+  quay.on(by_tag, Reply{.status = 503});  // another one: an upstream that said "later" is left alone for that long
   start();
   const auto throttled = ask(by_tag);
   EXPECT_EQ(throttled.status, 429u);
   EXPECT_EQ(throttled.header("Retry-After"), "5");
   EXPECT_NE(throttled.body.find("\"errors\""), std::string::npos);
-  EXPECT_EQ(ask(manifest_target("team/app", "v2")).status, 502u);
+  EXPECT_EQ(ask(by_tag, {}, "quay.io").status, 502u);
 }
 
 TEST_F(OciManifests, Case11_AStallBeforeTheHeadIsAGatewayTimeout) {
@@ -158,7 +158,7 @@ TEST_F(OciManifests, ATagThatHasNotMovedIsRevalidatedByHeadAlone) {
 TEST_F(OciManifests, AnImmutableTagIsNeverAskedForAgain) {
   publish(hub, "team/app", "v1", image);
   publish(hub, "team/app", "v1-dev", image);
-  start(registry("docker.io", hub, "", "tagTTL: 1s, immutableTags: [\"v[0-9]+\"]"));
+  start(registry("docker.io", hub, "", "tagTTL: 2s, immutableTags: [\"v[0-9]+\"]"));
   EXPECT_EQ(ask(by_tag).status, 200u);
   EXPECT_EQ(ask(manifest_target("team/app", "v1-dev")).status, 200u);
   std::this_thread::sleep_for(kPastTtl);
@@ -199,7 +199,7 @@ TEST_F(OciManifests, TheNextUpstreamIsAskedOnAnyFailureAndNotFoundNeedsAll) {
   ScriptedUpstream mirror;
   publish(hub, "team/app", "v1", image);
   start("{name: docker.io, upstreams: [{name: mirror, url: \"" + mirror.url() + "\"}, {name: hub, url: \"" + hub.url() +
-        "\"}], tagTTL: 1s, negative: 1s}");
+        "\"}], tagTTL: 2s, negative: 2s}");
   EXPECT_EQ(ask(by_tag).status, 200u) << "404 at the first";
   EXPECT_EQ(ask(manifest_target("team/app", "none")).status, 404u);
   const auto broken = manifest_target("team/app", "broken");

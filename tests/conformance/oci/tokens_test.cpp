@@ -138,6 +138,7 @@ TEST_F(OciTokens, ASignedUrlThatHasExpiredIsAskedForAgain) {
   cut.cut_after = 100000;
   storage.on("/signed?sig=1", {cut, Reply{.status = 403}});
   storage.on("/signed?sig=2", blob_reply(image.layers[1]));
+  setup.retries = 3;
   hub.on(other_layer, {Reply{.status = 307, .headers = {{"Location", storage.url() + "/signed?sig=1"}}},
                        Reply{.status = 307, .headers = {{"Location", storage.url() + "/signed?sig=2"}}}});
   start();
