@@ -33,7 +33,8 @@ Awaitable<Result<std::string>> SumDbUpstreams::fetch(std::string path) {
   const auto chosen = co_await choose();
   if (!chosen) co_return fail(chosen.error());
   const Place& place = places_[*chosen];
-  auto body = co_await get(place.upstream, place.prefix + path);
+  auto target = place.prefix + path;
+  auto body = co_await get(place.upstream, std::move(target));
   if (!body && !cache::is_absent(body.error())) forget_choice(*chosen);
   co_return body;
 }

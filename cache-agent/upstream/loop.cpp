@@ -35,6 +35,8 @@ Loop::Loop() {
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, &Loop::on_timer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kPooledConnections);
+  // One request at a time on a connection, HTTP/2 too: libcurl 7.88 gives streams that arrive together each other's bytes.
+  curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
   curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);  // one thread: no lock functions
   thread_ = std::thread([this] { run(); });
 }
