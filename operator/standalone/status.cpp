@@ -22,6 +22,8 @@ std::string_view label(std::string_view labels, std::string_view name) {
 
 void add_metric(std::string_view name, std::string_view labels, std::uint64_t value, AgentStatus& status) {
   if (name == "cistern_requests_total") {
+    // Without an ecosystem it is about the agent itself: health, and the numbers that we ask for.
+    if (label(labels, "ecosystem").empty()) return;
     const auto result = label(labels, "result");
     status.requests += value;
     if (result == "hit" || result == "stale" || result == "revalidated") status.hits += value;

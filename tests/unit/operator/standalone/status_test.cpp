@@ -16,6 +16,7 @@ cistern_requests_total{ecosystem="go",result="hit",code="200"} 90
 cistern_requests_total{ecosystem="go",result="stale",code="200"} 1
 cistern_requests_total{ecosystem="oci",result="miss",code="200"} 9
 cistern_requests_total{ecosystem="go",result="",code="404"} 4
+cistern_requests_total{ecosystem="",result="hit",code="200"} 700
 cistern_sent_bytes_total 1.5e+06
 cistern_upstream_received_bytes_total{upstream="a"} 1024
 cistern_upstream_received_bytes_total{upstream="b"} 1024
