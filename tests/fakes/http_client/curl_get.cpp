@@ -23,7 +23,10 @@ std::size_t take_header(char* data, std::size_t size, std::size_t count, void* a
 
 Answer curl_get(const std::string& url, const std::string& ca_file) {
   Answer answer;
-  const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
+  // A handle for each thread, so that connections are kept: a relay makes hundreds of requests.
+  thread_local const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), &curl_easy_cleanup);
+  curl_easy_reset(curl.get());
+  curl_easy_setopt(curl.get(), CURLOPT_FRESH_CONNECT, ca_file.empty() ? 0L : 1L);  // who looks at certificates wants to see them
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   if (!ca_file.empty()) curl_easy_setopt(curl.get(), CURLOPT_CAINFO, ca_file.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
