@@ -42,7 +42,8 @@ class Agent {
   static Result<std::unique_ptr<Agent>> open(config::Loaded loaded);
 
   void start() { server_->start(); }
-  void reload(const std::filesystem::path& file);
+  // False: the file is not valid, and the configuration in force stays.
+  bool reload(const std::filesystem::path& file);
   // Certificates may change without the configuration's file.
   void reload_certificates() { server_->reload_certificates(); }
   void close();
@@ -65,6 +66,7 @@ class Agent {
   std::unique_ptr<upstream::Client> client_ = upstream::Client::make(clock_, metrics_);
   cache::Cache cache_{cache::Cache::Parts{*store_, clock_, observer_, fills_, verification_}};
   std::vector<std::string> files_;
+  std::string complaint_;  // of the last reload that failed: said once
   std::unique_ptr<route::Router> router_;
   std::unique_ptr<route::Admin> admin_;
   std::unique_ptr<http::Server> server_;
@@ -161,25 +163,26 @@ Result<void> Agent::listen() {
 
 std::vector<std::string> Agent::files() const { return files_; }
 
-void Agent::reload(const std::filesystem::path& file) {
+bool Agent::reload(const std::filesystem::path& file) {
+  const auto complain = [this](const Error& error) {
+    if (error.message != complaint_) spdlog::error("the configuration in force stays: {}", error.message);
+    complaint_ = error.message;
+    return false;
+  };
   auto loaded = config::load(file);
-  if (!loaded) {
-    spdlog::error("the configuration in force stays: {}", loaded.error().message);
-    return;
-  }
+  if (!loaded) return complain(loaded.error());
   const auto before = router_->runtime();
-  if (loaded->hash == before->hash()) return;
+  if (loaded->hash == before->hash()) return true;
   const auto& config = loaded->config;
   const bool restart = !(config.listeners == before->config().listeners) || !(config.storage == before->config().storage) ||
                        !(config.server == before->config().server);
   if (restart) spdlog::warn("a change of listeners, storage or server takes effect after a restart");
   auto runtime = make_runtime(std::move(*loaded));
-  if (!runtime) {
-    spdlog::error("the configuration in force stays: {}", runtime.error().message);
-    return;
-  }
+  if (!runtime) return complain(runtime.error());
+  complaint_.clear();
   take_into_use(*runtime);
   spdlog::info("configuration in force: hash={} policy={}", (*runtime)->hash(), (*runtime)->config().policy);
+  return true;
 }
 
 // Clients first, then what feeds them, then the disk.
@@ -241,9 +244,13 @@ int serve(const std::filesystem::path& config_file) {
   watch.watch((*agent)->files());
   (*agent)->start();
   spdlog::info("serving: node={} pods={} admin={} version={}", listeners.node, listeners.pods, listeners.admin, kVersion);
+  // A file that is not valid is read again each second: one that it names may have been what was missing.
+  bool valid = true;
+  unsigned ticks = 0;
   for (bool reload = false; !wait_for_signal(signals, reload);) {
-    if (!watch.changed() && !reload) continue;
-    (*agent)->reload(config_file);
+    const bool retry = !valid && ++ticks % 4 == 0;
+    if (!watch.changed() && !reload && !retry) continue;
+    valid = (*agent)->reload(config_file);
     (*agent)->reload_certificates();
     watch.watch((*agent)->files());
   }

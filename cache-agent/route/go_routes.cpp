@@ -120,8 +120,37 @@ http::Response sumdb_answer(Result<std::string> body, const go::Request& request
   return response;
 }
 
-Awaitable<http::Response> serve_sumdb(std::shared_ptr<const Runtime> runtime, const GoView& view, go::Request request) {
+// Mode Proxy: what can not be judged is believed for a short time only, and longer while the database can not be reached.
+Awaitable<http::Response> pass_sumdb(std::shared_ptr<const Runtime> runtime, const GoView& view, go::Request request,
+                                     cache::ReadOptions options) {
+  auto& cache = runtime->engine().cache;
+  cache::Plan plan;
+  plan.key = fmt::format("go/~{}{}", view.config->name, request.upstream_path);
+  plan.freshness = freshness_of(view, request);
+  plan.freshness.ttl = view.config->freshness.latest;
+  plan.max_size = go::size_limit(request.kind).count;
+  plan.content_type = std::string(go::content_type(request.kind));
+  if (auto answer = cache.lookup(plan.key, {}, plan.freshness, options)) {
+    if (*answer) co_return respond(std::move(**answer), kGo);
+    co_return go_error(answer->error());
+  }
+  const auto checksums = view.checksums;
+  const auto place = co_await checksums->source->place();
+  if (!place) co_return go_error(place.error());
+  upstream::Ask ask;
+  ask.target = place->prefix + request.tail;
+  plan.sources.push_back(cache::Source{place->upstream, ask, config::Fallback::kNotFound, false, {}});
+  auto answer = co_await cache.fetch(std::move(plan), std::move(options));
+  if (!answer) co_return go_error(answer.error());
+  co_return respond(std::move(*answer), kGo);
+}
+
+Awaitable<http::Response> serve_sumdb(std::shared_ptr<const Runtime> runtime, const GoView& view, go::Request request,
+                                      cache::ReadOptions options) {
   if (auto allowed = go::allow_sumdb(*view.config, request); !allowed) co_return go_error(allowed.error());
+  if (view.config->sumdb.mode == config::SumDbMode::kProxy && request.kind != go::Request::kSumDbSupported) {
+    co_return co_await pass_sumdb(std::move(runtime), view, std::move(request), std::move(options));
+  }
   // Kept for as long as the coroutine runs: a reload may drop the view.
   const auto checksums = view.checksums;
   switch (request.kind) {
@@ -144,7 +173,7 @@ Awaitable<http::Response> serve_go(std::shared_ptr<const Runtime> runtime, const
   }
   auto parsed = go::parse(path->rest);
   if (!parsed) co_return go_error(parsed.error());
-  if (parsed->is_sumdb()) co_return co_await serve_sumdb(std::move(runtime), *view, std::move(*parsed));
+  if (parsed->is_sumdb()) co_return co_await serve_sumdb(std::move(runtime), *view, std::move(*parsed), read_options(request));
   const bool only_cached = http::equal_ignoring_case(request.headers.get("Disable-Module-Fetch"), "true");
   const auto& view_of_runtime = *view;
   co_return co_await serve_module(std::move(runtime), view_of_runtime, std::move(*parsed), only_cached, read_options(request), asker);

@@ -38,12 +38,18 @@ std::vector<SumDbUpstreams::Place> places_of(const config::GoView& view, const U
 
 Result<std::shared_ptr<ChecksumDb>> open_checksums(const config::GoView& view, const Upstreams& upstreams,
                                                    const upstream::Settings& settings, const Engine& engine) {
+  auto checksums = std::make_shared<ChecksumDb>();
+  const auto read_from = [&](std::string kept_under) {
+    checksums->source = std::make_unique<SumDbUpstreams>(places_of(view, upstreams, settings, engine.client), std::move(kept_under),
+                                                         engine.store, engine.clock, engine.disk);
+  };
+  if (view.sumdb.mode == config::SumDbMode::kProxy) {
+    read_from(std::string());
+    return checksums;
+  }
   auto key = verify::VerifierKey::parse(view.sumdb.key);
   if (!key) return fail(key.error().in("sumDB.key"));
-  auto checksums = std::make_shared<ChecksumDb>();
-  const auto kept_under = fmt::format("go/sumdb/{}+{:08x}/~{}", key->name(), key->hash(), view.name);
-  checksums->source = std::make_unique<SumDbUpstreams>(places_of(view, upstreams, settings, engine.client), kept_under, engine.store,
-                                                       engine.clock, engine.disk);
+  read_from(fmt::format("go/sumdb/{}+{:08x}/~{}", key->name(), key->hash(), view.name));
   verify::SumDb::Settings sumdb;
   sumdb.key = view.sumdb.key;
   sumdb.head = checksums->source->kept_head();

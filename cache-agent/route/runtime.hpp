@@ -35,7 +35,7 @@ using Upstreams = std::vector<std::shared_ptr<upstream::Upstream>>;
 // A checksum database and where it is read from; shared with the checks of fills that outlive a configuration.
 struct ChecksumDb {
   std::unique_ptr<SumDbUpstreams> source;
-  std::unique_ptr<verify::SumDb> db;
+  std::unique_ptr<verify::SumDb> db;  // null in mode Proxy: what the database says is passed on, and the client verifies it
 };
 
 struct GoView {

@@ -39,6 +39,12 @@ Awaitable<Result<std::string>> SumDbUpstreams::fetch(std::string path) {
   co_return body;
 }
 
+Awaitable<Result<SumDbUpstreams::Place>> SumDbUpstreams::place() {
+  const auto chosen = co_await choose();
+  if (!chosen) co_return fail(chosen.error());
+  co_return places_[*chosen];
+}
+
 // The first place that serves the database. One that fails is not taken for one that does not serve it, but the next may: a mirror that
 // is down must not hide the database.
 Awaitable<Result<std::size_t>> SumDbUpstreams::choose() {

@@ -36,6 +36,9 @@ class SumDbUpstreams final : public verify::SumDbSource {
   void keep(std::string path, std::string body) override;
   void keep_head(std::string note) override;
 
+  // Where the database is to be asked now.
+  Awaitable<Result<Place>> place();
+
   // What keep_head() was last given, from the store; empty if there is none.
   std::string kept_head();
 

@@ -1,7 +1,9 @@
 #include "tests/fakes/agent_process/agent.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <set>
 #include <sstream>
 
 namespace cistern::fakes {
@@ -67,10 +69,28 @@ bool Agent::reload(std::chrono::milliseconds limit) {
   return eventually([&] { return health() != before; }, limit);
 }
 
+namespace {
+
+// "name{b="1",a="2"} 3" → the name and its labels, whatever their order.
+std::set<std::string> parts_of(std::string series) {
+  std::replace(series.begin(), series.end(), '{', ',');
+  std::erase(series, '}');
+  std::set<std::string> parts;
+  std::istringstream fields(series);
+  for (std::string part; std::getline(fields, part, ',');) parts.insert(part);
+  return parts;
+}
+
+bool same_series(const std::string& line, const std::string& series) {
+  return parts_of(line.substr(0, line.rfind(' '))) == parts_of(series);
+}
+
+}  // namespace
+
 std::optional<double> Agent::metric(const std::string& name) const {
   std::istringstream lines(get(admin_, "/metrics").body);
   for (std::string line; std::getline(lines, line);) {
-    if (line.rfind(name + " ", 0) == 0) return std::strtod(line.c_str() + name.size(), nullptr);
+    if (same_series(line, name)) return std::strtod(line.c_str() + line.rfind(' '), nullptr);
   }
   return std::nullopt;
 }
