@@ -248,10 +248,10 @@ int serve(const std::filesystem::path& config_file) {
   bool valid = true;
   unsigned ticks = 0;
   for (bool reload = false; !wait_for_signal(signals, reload);) {
+    (*agent)->reload_certificates();
     const bool retry = !valid && ++ticks % 4 == 0;
     if (!watch.changed() && !reload && !retry) continue;
     valid = (*agent)->reload(config_file);
-    (*agent)->reload_certificates();
     watch.watch((*agent)->files());
   }
   spdlog::info("draining; a second signal ends at once");

@@ -84,7 +84,12 @@ Awaitable<Result<SumDb::LoadedTile>> SumDb::load_tile(Tile tile, bool use_kept) 
     if (auto kept = co_await kept_tile(tile)) co_return LoadedTile{std::move(*kept), Origin::kKept};
   }
   auto fetched = co_await fetch_tile(tile);
-  if (!fetched) co_return fail(std::move(fetched.error()));
+  if (!fetched) {
+    // A tile that a proof needs must exist: its absence says nothing about a module.
+    auto error = std::move(fetched.error());
+    if (error.code == ErrorCode::kNotFound || error.code == ErrorCode::kGone) error.code = ErrorCode::kUpstream;
+    co_return fail(std::move(error));
+  }
   co_return LoadedTile{std::move(*fetched), Origin::kFetched};
 }
 
