@@ -60,11 +60,18 @@ Awaitable<void> Fill::run(std::shared_ptr<Fill> self) {
     fill.prepared_ = Result<void>{};
     fill.spool_->release();
   }
-  const auto result = co_await fill.from_sources();
-  if (result) {
-    fill.spool_->complete();
-    fill.store();
-  } else {
+  // Whatever happens, readers are told and the next request may start a fill of its own.
+  Result<void> result;
+  try {
+    result = co_await fill.from_sources();
+    if (result) {
+      fill.spool_->complete();
+      fill.store();
+    }
+  } catch (const std::exception& exception) {
+    result = fail(ErrorCode::kInternal, "{}: {}", fill.plan_.key, exception.what());
+  }
+  if (!result) {
     fill.remember(result.error());
     fill.spool_->abandon(result.error());
   }
@@ -86,7 +93,12 @@ void Fill::remember(const Error& error) {
 }
 
 Awaitable<void> Fill::prepare(std::shared_ptr<Fill> self) {
-  auto result = co_await self->plan_.check->prepare();
+  Result<void> result;
+  try {
+    result = co_await self->plan_.check->prepare();
+  } catch (const std::exception& exception) {
+    result = fail(ErrorCode::kInternal, "{}: {}", self->plan_.key, exception.what());
+  }
   const bool good = result.has_value();
   {
     const std::lock_guard lock(self->mutex_);

@@ -67,7 +67,7 @@ cache::Plan plan_of(const std::shared_ptr<const Runtime>& runtime, const GoView&
     plan.check = std::make_shared<ModuleCheck>(view.checksums, runtime->engine().clock, request.module, request.version, go_mod);
     plan.needs_disk = !go_mod;
   } else if (request.kind == go::Request::kList) {
-    plan.from_body = [](const upstream::Head&, std::string body) -> Result<cache::Made> {
+    plan.from_body = [](const upstream::Head&, const std::string& body) -> Result<cache::Made> {
       return go::check_list(body).map([](std::string list) { return cache::Made{std::move(list), {}}; });
     };
   } else if (request.kind == go::Request::kInfo || request.kind == go::Request::kLatest) {

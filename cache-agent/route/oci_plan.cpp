@@ -107,7 +107,7 @@ cache::Plan tag_plan(const OciAsk& ask) {
     return descriptor_of(head).map([](const oci::Descriptor& descriptor) { return cache::Made{oci::to_json(descriptor), {}}; });
   };
   // The manifest has come along: it is kept, so that it is not asked for again.
-  plan.from_body = [ask](const upstream::Head& head, std::string body) -> Result<cache::Made> {
+  plan.from_body = [ask](const upstream::Head& head, const std::string& body) -> Result<cache::Made> {
     const oci::Descriptor descriptor{Sha256::of(std::string_view(body)), oci::manifest_media_type(head.headers.get("Content-Type"), body),
                                      body.size()};
     const auto& engine = ask.runtime->engine();

@@ -7,7 +7,7 @@ namespace {
 // A peer, whose every request is signed as it goes out: a signature is good for one request.
 class SignedPeer final : public upstream::Upstream {
  public:
-  SignedPeer(std::string address, std::shared_ptr<upstream::Upstream> peer, std::string scope, std::string key, const Clock& clock)
+  SignedPeer(const std::string& address, std::shared_ptr<upstream::Upstream> peer, std::string scope, std::string key, const Clock& clock)
       : name_("peer " + address), peer_(std::move(peer)), scope_(std::move(scope)), key_(std::move(key)), clock_(clock) {}
 
   const std::string& name() const override { return name_; }

@@ -88,10 +88,10 @@ class MemoryStore final : public Store {
       evictions_ += victims.size();
     }
   }
-  void commit(const Digest& digest, Slice body, std::vector<KeyRecord> keys) {
+  void commit(const Digest& digest, const Slice& body, std::vector<KeyRecord> keys) {
     const std::lock_guard lock(mutex_);
     const std::uint64_t size = size_of(body);
-    bodies_.try_emplace(digest, std::move(body));
+    bodies_.try_emplace(digest, body);
     insert(digest, size, std::move(keys));
   }
 
@@ -156,7 +156,7 @@ class MemoryWriter final : public Writer {
       if (::pread(file_->descriptor(), text.data(), size_, 0) != static_cast<ssize_t>(size_)) return fail(system_error(errno, "read back"));
       body = memory_slice(std::move(text));
     }
-    store_.commit(hash_.digest(), std::move(body), std::move(keys));
+    store_.commit(hash_.digest(), body, std::move(keys));
     reservation_.release();
     return {};
   }

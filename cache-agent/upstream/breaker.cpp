@@ -1,6 +1,7 @@
 #include "cache-agent/upstream/breaker.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace cistern::upstream {
 namespace {
@@ -91,7 +92,7 @@ Health Breaker::health() const {
   const bool cooled = state_ == BreakerState::kOpen && now >= open_until_;
   Health health{cooled ? BreakerState::kHalfOpen : state_, failures_, {}, last_error_};
   health.refuses = now < held_until_ || (state_ == BreakerState::kOpen && !cooled) || probing_;
-  if (latency_) health.latency = std::chrono::milliseconds(std::max<long long>(1, static_cast<long long>(*latency_ + 0.5)));
+  if (latency_) health.latency = std::chrono::milliseconds(std::max<long long>(1, std::llround(*latency_)));
   return health;
 }
 

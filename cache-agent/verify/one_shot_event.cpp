@@ -18,7 +18,8 @@ void OneShotEvent::set() {
 
 Awaitable<void> OneShotEvent::wait(std::shared_ptr<OneShotEvent> event) {
   const auto initiate = [event](auto handler) {
-    const auto alive = event;  // the coroutine, and this closure with it, may be gone as soon as another thread resumes it
+    // The coroutine, and this closure with it, may be gone as soon as another thread resumes it.
+    const auto alive = event;  // NOLINT(performance-unnecessary-copy-initialization): that is what the copy is for
     // Handlers can only be moved and std::function wants to copy: hence the shared_ptr.
     const auto shared = std::make_shared<decltype(handler)>(std::move(handler));
     const auto resume = [shared] { asio::post(asio::get_associated_executor(*shared), std::move(*shared)); };

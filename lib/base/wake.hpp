@@ -19,7 +19,7 @@ namespace cistern {
 // a strand). notify() may be called from any thread, and before the wait: it is remembered.
 class Wake {
  public:
-  explicit Wake(asio::any_io_executor executor) : state_(std::make_shared<State>(std::move(executor))) {}
+  explicit Wake(const asio::any_io_executor& executor) : state_(std::make_shared<State>(executor)) {}
 
   // True after a notify(), false when `limit` is over.
   Awaitable<bool> wait(std::chrono::milliseconds limit) {
@@ -39,7 +39,7 @@ class Wake {
 
  private:
   struct State {
-    explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
+    explicit State(const asio::any_io_executor& executor) : timer(executor) {}
     asio::steady_timer timer;
     std::atomic<bool> notified{false};
   };

@@ -220,6 +220,25 @@ TEST_F(FillTest, NothingIsSentBeforeTheCheckIsPrepared) {
   EXPECT_EQ(got.error->code, ErrorCode::kForbidden);
 }
 
+struct ThrowingCheck final : Check {
+  Awaitable<Result<void>> prepare() override {
+    throw std::runtime_error("thrown while preparing");
+    co_return Result<void>{};
+  }
+  Result<void> check(const Slice&) override { return {}; }
+};
+
+TEST_F(FillTest, WhatThrowsEndsTheFillAndLeavesNobodyWaiting) {
+  upstream("a").answers(Script::body(large_));
+  auto checked = plan("zip");
+  checked.check = std::make_shared<ThrowingCheck>();
+  const auto got = get(checked);
+  ASSERT_TRUE(got.error);
+  EXPECT_EQ(got.error->code, ErrorCode::kInternal);
+  settle();
+  EXPECT_FALSE(store_->find("zip"));
+}
+
 TEST_F(FillTest, WhatTheCheckRefusesIsNotStored) {
   upstream("a").answers(Script::body(large_));
   auto checked = plan("zip");
