@@ -71,12 +71,15 @@ add_custom_target(tsan_tests)
 # cistern_test(NAME SOURCES … LINK … [LABELS …] [TIMEOUT seconds]): a GoogleTest program; each TEST is a ctest test. Tests are listed
 # when ctest starts rather than when they are built.
 function(cistern_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT;PCH" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;NO_UNITY" "TIMEOUT;PCH" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE cistern_options ${ARG_LINK} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE CISTERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CISTERN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   if(ARG_PCH STREQUAL "asio")
     target_precompile_headers(${name} REUSE_FROM cistern_base)
+  endif()
+  if(ARG_NO_UNITY)  # its files have names in common
+    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)

@@ -6,9 +6,6 @@
 namespace cistern::store {
 namespace {
 
-// Where the size is not known, space is reserved in steps of at least this, growing with the object up to the larger.
-constexpr std::uint64_t kFirstStep = 64 << 10;
-constexpr std::uint64_t kLargestStep = 16 << 20;
 // From here on blocks are set aside, so that a full disk is noticed early; for less it is not worth the call.
 constexpr std::uint64_t kAllocateFrom = 1 << 20;
 // How often a write is tried again after an eviction, when the disk is full although the space was reserved: others write to it too.

@@ -21,8 +21,6 @@ namespace cistern::store {
 namespace {
 
 constexpr std::uint64_t kSmallBody = 64 << 10;
-constexpr std::uint64_t kFirstStep = 64 << 10;
-constexpr std::uint64_t kLargestStep = 16 << 20;
 
 class MemoryStore final : public Store {
  public:

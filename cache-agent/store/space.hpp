@@ -15,6 +15,10 @@
 
 namespace cistern::store {
 
+// Where the size is not known, space is reserved in steps of at least this, growing with the object up to the larger.
+inline constexpr std::uint64_t kFirstStep = 64 << 10;
+inline constexpr std::uint64_t kLargestStep = 16 << 20;
+
 // Thread-safe. Holds its lock across a statvfs at most once a second.
 class Space {
  public:

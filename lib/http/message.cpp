@@ -3,18 +3,13 @@
 #include <ctime>
 
 #include "base/encoding.hpp"
+#include "base/text.hpp"
 
 namespace cistern::http {
 
 namespace {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 std::string decoded(std::string_view text) {
   Result<std::string> result = percent_decode(text);

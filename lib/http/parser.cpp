@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/text.hpp"
+
 namespace cistern::http {
 
 namespace {
@@ -39,12 +41,6 @@ ParsedHead refused(unsigned status, const char* reason) {
   head.refused_status = status;
   head.reason = reason;
   return head;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 // What the fields that frame a message say, gathered while reading them.

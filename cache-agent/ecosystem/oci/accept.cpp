@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/digest.hpp"
+#include "base/text.hpp"
 
 namespace cistern::oci {
 namespace {
@@ -14,24 +15,10 @@ constexpr std::string_view kAll =
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json, */*;q=0.5";
 constexpr std::size_t kMaxKey = 256;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) { return lower(c); });
-  return result;
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // Takes what is before the separator, trimmed.
 std::string_view take(std::string_view& text, char separator) {
   const auto end = std::min(text.find(separator), text.size());
-  const auto taken = trim(text.substr(0, end));
+  const auto taken = trimmed(text.substr(0, end));
   text.remove_prefix(std::min(end + 1, text.size()));
   return taken;
 }
@@ -39,7 +26,7 @@ std::string_view take(std::string_view& text, char separator) {
 // "q=0", "q=0.0" …: not acceptable.
 bool is_refused(std::string_view parameters) {
   while (!parameters.empty()) {
-    const auto parameter = lower(take(parameters, ';'));
+    const auto parameter = lower_case(take(parameters, ';'));
     if (parameter.starts_with("q=0") && parameter.find_first_not_of("0.", 2) == std::string::npos) return true;
   }
   return false;
@@ -58,7 +45,7 @@ bool is_media_type(std::string_view type) {
 void add_types(std::string_view value, std::set<std::string>& types) {
   while (!value.empty()) {
     auto entry = take(value, ',');
-    auto type = lower(take(entry, ';'));
+    auto type = lower_case(take(entry, ';'));
     if (is_media_type(type) && !is_refused(entry)) types.insert(std::move(type));
   }
 }

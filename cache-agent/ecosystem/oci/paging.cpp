@@ -5,21 +5,14 @@
 #include <fmt/format.h>
 
 #include "base/encoding.hpp"
+#include "base/text.hpp"
 
 namespace cistern::oci {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) { return lower(c); });
-  return result;
-}
-
 // Whether the parameters of a link ("; rel=\"next\"; title=…") say that it is the next page.
 bool is_next(std::string_view parameters) {
-  auto text = lower(parameters);
+  auto text = lower_case(parameters);
   text.erase(std::remove_if(text.begin(), text.end(), [](char c) { return c == ' ' || c == '\t' || c == '"'; }), text.end());
   const auto at = text.find(";rel=next");
   constexpr std::size_t kLength = 9;

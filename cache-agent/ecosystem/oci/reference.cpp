@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
+
 namespace cistern::oci {
 namespace {
 
@@ -30,8 +32,7 @@ bool is_component(std::string_view text) {
 }  // namespace
 
 std::string canonical_registry(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  auto lower = lower_case(name);
   return lower == "index.docker.io" || lower == "registry-1.docker.io" ? "docker.io" : lower;
 }
 
