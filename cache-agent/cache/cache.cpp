@@ -135,16 +135,16 @@ Awaitable<Result<upstream::Head>> Cache::ask_head(Plan plan) {
   co_return fail(verdict(errors));
 }
 
-std::unique_ptr<SpoolReader> Cache::join_or_start(Plan plan, asio::any_io_executor executor) {
+std::unique_ptr<SpoolReader> Cache::join_or_start(Plan plan, const asio::any_io_executor& executor) {
   if (plan.fill_key.empty()) plan.fill_key = plan.key;
   std::shared_ptr<Fill> fill;
   std::unique_ptr<SpoolReader> reader;
   {
     const std::lock_guard lock(mutex_);
     auto& slot = fills_[plan.fill_key];
-    if (slot && slot->joinable()) return slot->reader(std::move(executor));
+    if (slot && slot->joinable()) return slot->reader(executor);
     fill = slot = std::make_shared<Fill>(*this, std::move(plan), limits_);
-    reader = fill->reader(std::move(executor));
+    reader = fill->reader(executor);
   }
   asio::co_spawn(asio::make_strand(parts_.fills), Fill::run(fill), asio::detached);
   return reader;

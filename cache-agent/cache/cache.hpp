@@ -106,7 +106,7 @@ class Cache {
   static constexpr std::size_t kMostSuspects = 1024;
 
   std::optional<Result<Answer>> open_entry(const store::Entry& entry, Outcome outcome, const ReadOptions& options);
-  std::unique_ptr<SpoolReader> join_or_start(Plan plan, asio::any_io_executor executor);
+  std::unique_ptr<SpoolReader> join_or_start(Plan plan, const asio::any_io_executor& executor);
   void finished(const std::shared_ptr<Fill>& fill);
   void suspect(const std::string& fill_key, const std::string& upstream);
   std::vector<Source> in_order(const Plan& plan);

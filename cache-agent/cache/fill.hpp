@@ -30,7 +30,7 @@ class Fill : public std::enable_shared_from_this<Fill> {
 
   const std::string& name() const { return plan_.fill_key; }
   bool joinable() const { return spool_->joinable(); }
-  std::unique_ptr<SpoolReader> reader(asio::any_io_executor executor) { return Spool::reader(spool_, std::move(executor)); }
+  std::unique_ptr<SpoolReader> reader(const asio::any_io_executor& executor) { return Spool::reader(spool_, executor); }
   FillProgress progress() const;
 
  private:

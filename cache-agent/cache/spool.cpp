@@ -176,8 +176,8 @@ bool Spool::joinable() const {
   return !window_moved_ && !failed_;
 }
 
-std::unique_ptr<SpoolReader> Spool::reader(std::shared_ptr<Spool> spool, asio::any_io_executor executor) {
-  return std::make_unique<SpoolReader>(std::move(spool), std::move(executor));
+std::unique_ptr<SpoolReader> Spool::reader(std::shared_ptr<Spool> spool, const asio::any_io_executor& executor) {
+  return std::make_unique<SpoolReader>(std::move(spool), executor);
 }
 
 std::uint64_t Spool::visible() const {
@@ -219,8 +219,7 @@ void Spool::wake_readers() {
   for (const auto* reader : readers_) reader->wake_.notify();
 }
 
-SpoolReader::SpoolReader(std::shared_ptr<Spool> spool, asio::any_io_executor executor)
-    : spool_(std::move(spool)), wake_(std::move(executor)) {
+SpoolReader::SpoolReader(std::shared_ptr<Spool> spool, const asio::any_io_executor& executor) : spool_(std::move(spool)), wake_(executor) {
   const std::lock_guard lock(spool_->mutex_);
   spool_->readers_.push_back(this);
 }

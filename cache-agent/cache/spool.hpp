@@ -60,7 +60,7 @@ class Spool {
   // --- readers ---
   bool joinable() const;
   // `executor`: the reader's. Registers it at once, so that the window waits for it.
-  static std::unique_ptr<SpoolReader> reader(std::shared_ptr<Spool> spool, asio::any_io_executor executor);
+  static std::unique_ptr<SpoolReader> reader(std::shared_ptr<Spool> spool, const asio::any_io_executor& executor);
 
  private:
   friend class SpoolReader;
@@ -108,7 +108,7 @@ class Spool {
 // One who follows a fill.
 class SpoolReader final : public BodySource {
  public:
-  SpoolReader(std::shared_ptr<Spool> spool, asio::any_io_executor executor);
+  SpoolReader(std::shared_ptr<Spool> spool, const asio::any_io_executor& executor);
   SpoolReader(const SpoolReader&) = delete;
   SpoolReader& operator=(const SpoolReader&) = delete;
   ~SpoolReader() override;
