@@ -69,7 +69,7 @@ Result<Credentials> from_docker_config(const std::string& text, const std::vecto
 
 }  // namespace
 
-Files::Files(std::filesystem::path folder) : folder_(std::filesystem::absolute(folder).lexically_normal()) {}
+Files::Files(const std::filesystem::path& folder) : folder_(std::filesystem::absolute(folder).lexically_normal()) {}
 
 std::filesystem::path Files::absolute(const std::string& name) const { return (folder_ / name).lexically_normal(); }
 

@@ -15,7 +15,7 @@ namespace cistern::config {
 // Reads files below a folder, remembering each for the hash and the watch. One thread.
 class Files {
  public:
-  explicit Files(std::filesystem::path folder);
+  explicit Files(const std::filesystem::path& folder);
 
   // Relative names are below the folder; lexically normal.
   std::filesystem::path absolute(const std::string& name) const;

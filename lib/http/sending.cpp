@@ -132,7 +132,8 @@ Awaitable<bool> Session::write(Pieces& pieces, bool more) {
     if (!ready) break;
     state = write_now(pieces, more);
   }
-  co_return pieces.empty();
+  const bool all_sent = pieces.empty();
+  co_return all_sent;
 }
 
 Awaitable<Result<std::optional<Slice>>> Session::next_piece(BodySource& source) {

@@ -6,8 +6,8 @@ namespace {
 
 class Standalone : public StandaloneTest {
  protected:
-  static std::string target_of(const Blob& blob) { return blob_target("team/app", blob.digest) + "?ns=docker.io"; }
-  void offer(const Blob& blob, Reply reply) { upstream.on(blob_target("team/app", blob.digest), std::move(reply)); }
+  static std::string target_of(const Blob& wanted) { return blob_target("team/app", wanted.digest) + "?ns=docker.io"; }
+  void offer(const Blob& wanted, Reply reply) { upstream.on(blob_target("team/app", wanted.digest), std::move(reply)); }
   const Blob blob{noise(4 << 20, 31)};
   const Blob small{noise(1000, 32)};
 };
