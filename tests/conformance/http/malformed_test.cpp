@@ -56,6 +56,7 @@ TEST_F(HttpMalformed, WhatCouldMeanTwoRequestsIsRefusedAndTheConnectionClosed) {
 
 TEST_F(HttpMalformed, WhatIsNotHttpIsRefusedOrClosed) {
   start();
+  const std::string nul(1, '\0');
   const std::vector<std::string> texts{
       "nonsense\r\n\r\n",
       "\r\n\r\n\r\n\r\n nonsense\r\n\r\n",
@@ -69,11 +70,11 @@ TEST_F(HttpMalformed, WhatIsNotHttpIsRefusedOrClosed) {
       "GET healthz HTTP/1.1\r\nHost: x\r\n\r\n",
       "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\n\r\n",
       "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
-      "G\x00T /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+      "G" + nul + "T /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
       "GET /healthz HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n",
       "GET /healthz HTTP/1.1\r\nHost: x\r\n: y\r\n\r\n",
       "GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
-      std::string("GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n", 46),
+      "GET /healthz HTTP/1.1\r\nHost: x\r\nX: a" + nul + "b\r\n\r\n",
       "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
       std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + std::string(500, '\x07'),
   };
