@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <boost/asio/use_future.hpp>
-
 #include "tests/unit/cache/fixture.hpp"
 
 namespace cistern::cache {

@@ -260,7 +260,7 @@ TEST_F(FillTest, ObjectMadeFromAHeadNeedsNoGet) {
   tag.from_head = [](const upstream::Head& head) -> Result<Made> {
     return Made{std::string(head.headers.get("Docker-Content-Digest")), "t/t"};
   };
-  tag.from_body = [](const upstream::Head&, std::string) -> Result<Made> { return fail(ErrorCode::kInternal, "not asked"); };
+  tag.from_body = [](const upstream::Head&, const std::string&) -> Result<Made> { return fail(ErrorCode::kInternal, "not asked"); };
   EXPECT_EQ(get(tag).body, "sha256:x");
   EXPECT_EQ(upstreams_[0]->asked().at(0).verb, upstream::Verb::kHead);
 }
@@ -270,7 +270,7 @@ TEST_F(FillTest, HeadThatDoesNotTellIsFollowedByAGet) {
   upstreams_[0]->answers(Script::body("manifest"));
   auto tag = plan("tag");
   tag.from_head = [](const upstream::Head&) -> Result<Made> { return fail(ErrorCode::kInvalid, "no digest"); };
-  tag.from_body = [](const upstream::Head&, std::string body) -> Result<Made> { return Made{"of " + body, ""}; };
+  tag.from_body = [](const upstream::Head&, const std::string& body) -> Result<Made> { return Made{"of " + body, ""}; };
   EXPECT_EQ(get(tag).body, "of manifest");
 }
 

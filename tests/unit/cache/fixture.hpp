@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/async.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_future.hpp>

@@ -34,7 +34,7 @@ Awaitable<Response> respond_with(Slice slice) {
   co_return response;
 }
 
-Handler always(Slice slice) {
+Handler always(const Slice& slice) {
   return [slice](const Request&) { return respond_with(slice); };
 }
 
@@ -132,7 +132,7 @@ Awaitable<Response> respond_with_source(std::shared_ptr<Script> script, std::opt
   co_return response;
 }
 
-Handler source(std::shared_ptr<Script> script, std::optional<std::uint64_t> length) {
+Handler source(const std::shared_ptr<Script>& script, std::optional<std::uint64_t> length) {
   return [script, length](const Request&) { return respond_with_source(script, length); };
 }
 

@@ -17,7 +17,7 @@ const std::string kData = std::string(CISTERN_SOURCE_DIR) + "/tests/unit/verify/
 
 std::string little(std::uint64_t value, std::size_t length) {
   std::string bytes;
-  for (std::size_t i = 0; i < length; ++i) bytes += static_cast<char>(value >> (8 * i) & 0xff);
+  for (std::size_t i = 0; i < length; ++i) bytes += static_cast<char>(i < sizeof value ? value >> (8 * i) & 0xff : 0);
   return bytes;
 }
 
