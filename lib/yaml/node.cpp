@@ -1,9 +1,11 @@
 #include "yaml/node.hpp"
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 #include <unordered_set>
 
 namespace cistern::yaml {
@@ -51,6 +53,37 @@ Json plain_scalar(const std::string& text) {
   double number = 0;
   if (const auto [last, error] = std::from_chars(begin, end, number); error == std::errc() && last == end) return number;
   return text;
+}
+
+// Watches where documents begin. yaml-cpp 0.7 makes empty documents without end of text such as ", a", where a token stands that can
+// not begin one, and never moves on.
+class DocumentWatch final : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (mark.pos == last_) throw Refused{mark.line + 1, "not valid YAML: a document can not begin like this"};
+    last_ = mark.pos;
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnAlias(const YAML::Mark& /*mark*/, YAML::anchor_t /*anchor*/) override {}
+  void OnScalar(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/, const std::string& /*value*/) override {}
+  void OnSequenceStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                       YAML::EmitterStyle::value /*style*/) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& /*mark*/, const std::string& /*tag*/, YAML::anchor_t /*anchor*/,
+                  YAML::EmitterStyle::value /*style*/) override {}
+  void OnMapEnd() override {}
+
+ private:
+  int last_ = -1;
+};
+
+void refuse_endless(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentWatch watch;
+  while (parser.HandleNextDocument(watch)) {
+  }
 }
 
 class Converter {
@@ -126,6 +159,7 @@ Result<std::vector<Node>> parse(std::string_view text, const std::string& file) 
   }
   if (!is_utf8(text)) return fail(ErrorCode::kInvalid, "{}: the file is not UTF-8 text", file);
   try {
+    refuse_endless(std::string(text));
     Converter converter(std::make_shared<const std::string>(file));
     std::vector<Node> documents;
     for (const auto& document : YAML::LoadAll(std::string(text))) {

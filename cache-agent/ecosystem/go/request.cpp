@@ -41,6 +41,7 @@ Result<std::string> decode(std::string_view path) {
   if (!std::all_of(decoded->begin(), decoded->end(), ordinary)) return not_found("the path has characters that are not printable ASCII");
   if (!decoded->starts_with('/')) return not_found("this is a GOPROXY; ask for /<module>/@v/list and the like");
   if (decoded->find("//") != std::string::npos) return not_found("the path has an empty element");
+  if (decoded->find("..") != std::string::npos) return not_found("the path has two dots in a row");
   return decoded;
 }
 

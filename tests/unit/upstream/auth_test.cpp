@@ -114,7 +114,7 @@ class TokenCache : public testing::Test {
   void ask(asio::io_context& context, const std::string& key) {
     auto fetch = [this] { return issue(&service_, clock_.steady() + 60s); };
     asio::co_spawn(context, tokens_.get(key, fetch),
-                   [this](std::exception_ptr, Result<std::string> token) { got_.push_back(token ? *token : "error"); });
+                   [this](const std::exception_ptr&, Result<std::string> token) { got_.push_back(token ? *token : "error"); });
   }
   std::vector<std::string> got() { return std::exchange(got_, {}); }
 

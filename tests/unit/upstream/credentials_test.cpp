@@ -58,7 +58,8 @@ TEST_F(UpstreamCredentials, ManyWhoNeedATokenShareOneFetch) {
   const auto from = upstream(server_.url());
   unsigned served = 0;
   for (int i = 0; i < 20; ++i) {
-    asio::co_spawn(context_, fetch(from, pull("a")), [&](std::exception_ptr, Got got) { served += got.body == "manifest" ? 1 : 0; });
+    asio::co_spawn(context_, fetch(from, pull("a")),
+                   [&](const std::exception_ptr&, const Got& got) { served += got.body == "manifest" ? 1 : 0; });
   }
   context_.restart();
   context_.run();

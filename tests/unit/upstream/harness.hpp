@@ -50,7 +50,7 @@ class CountingObserver final : public Observer {
 template <class T>
 T run(asio::io_context& context, Awaitable<T> coroutine) {
   std::optional<T> result;
-  asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr failure, T value) {
+  asio::co_spawn(context, std::move(coroutine), [&](const std::exception_ptr& failure, T value) {
     if (failure) std::rethrow_exception(failure);
     result.emplace(std::move(value));
   });

@@ -126,7 +126,8 @@ TEST_F(UpstreamLife, ManyAtOnceOnOneThreadEach) {
     threads.emplace_back([&] {
       asio::io_context context;
       for (int i = 0; i < 8; ++i) {
-        asio::co_spawn(context, fetch(from, ask("/x")), [&](std::exception_ptr, const Got& got) { right += got.body == body ? 1 : 0; });
+        asio::co_spawn(context, fetch(from, ask("/x")),
+                       [&](const std::exception_ptr&, const Got& got) { right += got.body == body ? 1 : 0; });
       }
       context.run();
     });
@@ -140,7 +141,7 @@ TEST_F(UpstreamLife, StopEndsWhatIsUnderWayAndWhatComesLater) {
   server.on("/silent", Reply{.silent = true});
   const auto from = upstream(server.url());
   std::optional<Got> got;
-  asio::co_spawn(context_, fetch(from, ask("/silent")), [&](std::exception_ptr, Got result) { got = std::move(result); });
+  asio::co_spawn(context_, fetch(from, ask("/silent")), [&](const std::exception_ptr&, Got result) { got = std::move(result); });
   ASSERT_FALSE(got);
   context_.run_for(50ms);
   client().stop();

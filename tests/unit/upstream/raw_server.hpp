@@ -9,6 +9,7 @@
 #include <functional>
 #include <list>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -54,7 +55,7 @@ class RawServer {
     place.sin_family = AF_INET;
     ::inet_pton(AF_INET, address, &place.sin_addr);
     socklen_t size = sizeof place;
-    ::bind(listener_, reinterpret_cast<sockaddr*>(&place), size);
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&place), size) != 0) throw std::runtime_error("no free port on loopback");
     ::listen(listener_, 64);
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&place), &size);
     port_ = ntohs(place.sin_port);

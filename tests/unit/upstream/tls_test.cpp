@@ -192,7 +192,7 @@ TEST_F(UpstreamTls, APausedHttp2StreamGoesOnAndHoldsUpNoOther) {
   careless.insecure_skip_verify = true;
   const auto from = upstream(nginx.url(), careless);
   std::size_t slow = 0;
-  asio::co_spawn(context_, read_slowly(from, "/large"), [&](std::exception_ptr, std::size_t read) { slow = read; });
+  asio::co_spawn(context_, read_slowly(from, "/large"), [&](const std::exception_ptr&, std::size_t read) { slow = read; });
   context_.run_for(200ms);
   for (int i = 0; i < 3; ++i) EXPECT_EQ(get(from, "/small").body, "ok");
   EXPECT_EQ(slow, 0U);

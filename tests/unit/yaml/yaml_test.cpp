@@ -75,6 +75,14 @@ TEST(Emit, what_is_written_reads_as_the_same) {
   EXPECT_EQ(to_json(documents->front()), json) << text;
 }
 
+TEST(Parse, text_that_can_not_begin_a_document_is_refused_and_not_read_for_ever) {
+  for (const std::string text : {", a", "a: b\n---\n}", "]", ": a: b: ,"}) {
+    const auto documents = parse(text, "f");
+    ASSERT_FALSE(documents) << text;
+    EXPECT_TRUE(documents.error().message.starts_with("f:")) << documents.error().message;
+  }
+}
+
 TEST(Emit, words_that_other_readers_take_for_truth_values_are_quoted) {
   EXPECT_EQ(emit({{"mode", "Off"}, {"size", "20Gi"}, {"name", "main"}}), "mode: \"Off\"\nsize: 20Gi\nname: main\n");
 }
