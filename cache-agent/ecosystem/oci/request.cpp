@@ -143,9 +143,9 @@ std::optional<Kind> endpoint(const Elements& elements) {
 
 std::string join(const Elements& elements) {
   std::string text;
-  for (const auto& element : elements) {
-    if (!text.empty()) text += '/';
-    text += element;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    if (i > 0) text += '/';  // an empty element stays visible, and is no name
+    text += elements[i];
   }
   return text;
 }

@@ -205,5 +205,13 @@ TEST(OciReference, TagGrammar) {
     EXPECT_FALSE(is_tag(tag)) << tag;
 }
 
+TEST(OciRequest, AnEmptyElementIsNoPartOfAName) {
+  std::vector<config::Registry> registries(1);
+  registries[0].name = "docker.io";
+  for (const auto* path : {"/v2/docker.io//nginx/manifests/latest", "/v2//nginx/manifests/latest", "/v2/a//b/manifests/latest"}) {
+    EXPECT_FALSE(parse(path, "", registries)) << path;
+  }
+}
+
 }  // namespace
 }  // namespace cistern::oci
