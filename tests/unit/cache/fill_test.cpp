@@ -303,6 +303,11 @@ TEST_F(FillTest, OwnersAgeCountsAgainstTheTtl) {
 class FullStoreTest : public FillTest {
  protected:
   FullStoreTest() { upstream("a"); }
+  // A fill ends after its readers; it must not outlive the cache and the store of this class.
+  ~FullStoreTest() override {
+    fills_.join();
+    verification_.join();
+  }
   std::unique_ptr<store::Store> full_ = store::make_memory_store(kib(100), clock_);
   Cache cache_{Cache::Parts{*full_, clock_, observer_, fills_, verification_}};
 };
