@@ -10,6 +10,7 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::kInvalid: return "invalid";
     case ErrorCode::kNotFound: return "not-found";
     case ErrorCode::kGone: return "gone";
+    case ErrorCode::kConflict: return "conflict";
     case ErrorCode::kForbidden: return "forbidden";
     case ErrorCode::kTooManyRequests: return "too-many-requests";
     case ErrorCode::kTimeout: return "timeout";

@@ -20,6 +20,7 @@ enum class ErrorCode {
   kInvalid,          // the request or the input is malformed
   kNotFound,         // it does not exist (404)
   kGone,             // it does not exist any more (410)
+  kConflict,         // somebody else has changed it meanwhile (409)
   kForbidden,        // refused by policy, or by the upstream (403, 401)
   kTooManyRequests,  // refused for now (429); retry_after may be set
   kTimeout,          // no answer in time (504)

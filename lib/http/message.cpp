@@ -150,6 +150,7 @@ unsigned status_of(const Error& error) {
     case ErrorCode::kInvalid: return 400;
     case ErrorCode::kNotFound: return 404;
     case ErrorCode::kGone: return 410;
+    case ErrorCode::kConflict: return 409;
     case ErrorCode::kForbidden: return 403;
     case ErrorCode::kTooManyRequests: return 429;
     case ErrorCode::kTimeout: return 504;

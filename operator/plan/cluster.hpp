@@ -1,0 +1,76 @@
+// What a cluster gets from its policies: which policy owns a node and a namespace, and which nodes share one configuration. Pure: the same
+// input in any order gives the same plan.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/model/merge.hpp"
+#include "operator/model/policy.hpp"
+#include "operator/plan/machine.hpp"
+
+namespace cistern::plan {
+
+struct NodeFacts {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+
+struct NamespaceFacts {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+
+// Nodes with the same policy, region and profile. A region or profile counts only where the policy defines it; else it is empty.
+struct Group {
+  std::string name;  // a DNS label of at most 40 characters, unique, the same for the same three: "default", "default-cn-prod"
+  std::string policy;
+  std::string region;
+  std::string profile;
+  std::vector<std::string> nodes;  // sorted
+  model::Effective effective;
+  std::vector<View> views;  // of all profiles of the policy, in this region; by name
+};
+
+// A region or profile that nodes or namespaces name and the policy does not define; the base applies to them.
+struct UnknownName {
+  std::string kind;  // "region" or "profile"
+  std::string name;
+  std::size_t nodes = 0;
+  std::size_t namespaces = 0;
+};
+
+// Nodes and namespaces that a policy selects and another one owns.
+struct Lost {
+  std::size_t nodes = 0;
+  std::size_t namespaces = 0;
+};
+
+struct PolicyOutcome {
+  std::string policy;
+  std::size_t nodes = 0;                // owned
+  std::size_t namespaces = 0;           // owned
+  std::map<std::string, Lost> lost_to;  // by the winner's name
+  std::vector<UnknownName> unknown;     // by kind and name
+  std::vector<std::string> problems;    // overlays that do not fit together, one line each; their group is not in `groups`
+  std::vector<Notice> notices;          // fields that are accepted and not in force yet
+};
+
+struct ClusterPlan {
+  std::vector<Group> groups;                         // by name
+  std::map<std::string, std::string> group_of_node;  // a node that no policy selects is not in it
+  std::map<std::string, std::string>
+      policy_of_namespace;              // likewise; kube-system, kube-public, kube-node-lease and `own_namespace` never are
+  std::vector<PolicyOutcome> outcomes;  // one for each policy, by name
+};
+
+// Policies must be valid, with unique names.
+ClusterPlan plan_cluster(const std::vector<model::Policy>& policies, const std::vector<NodeFacts>& nodes,
+                         const std::vector<NamespaceFacts>& namespaces, const std::string& own_namespace);
+
+// As the API server evaluates one: an empty selector selects everything.
+bool selects(const model::LabelSelector& selector, const std::map<std::string, std::string>& labels);
+
+}  // namespace cistern::plan
