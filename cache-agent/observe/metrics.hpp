@@ -52,7 +52,7 @@ class Metrics final : public upstream::Observer {
 
   // `kind`: digest, sumdb, zip, note … A word known beforehand, never text from outside.
   void verify_failure(std::string_view kind);
-  // `role`: client (this agent asked) or owner (this agent was asked); `result`: ok, not-found, failed, timeout, refused …, likewise.
+  // `role`: client (this agent asked; `result` ok or failed) or owner (this agent was asked; ok, or refused for its signature).
   void peer_request(std::string_view role, std::string_view result);
 
   // The answer to GET /metrics, with kContentType.

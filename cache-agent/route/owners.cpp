@@ -44,6 +44,7 @@ std::vector<cache::Source> owners(const std::shared_ptr<const Runtime>& runtime,
     source.ask.first_byte = config.timeout;
     source.ask.retry = false;
     source.outcome = [runtime, address](bool ok) {
+      runtime->engine().metrics.peer_request("client", ok ? "ok" : "failed");
       if (ok) {
         runtime->directory()->ok(address);
       } else {

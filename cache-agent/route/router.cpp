@@ -45,6 +45,7 @@ Result<Asker> Router::asker_of(Door door, const http::Request& request, const Ru
   const auto scope = request.headers.get(kScopeHeader);
   const auto hop = verifier_.verify(peers::Signable{request.method_text, request.target, scope}, header,
                                     peers::Keys{config.key, config.previous_key}, runtime.engine().clock.wall());
+  runtime.engine().metrics.peer_request("owner", hop ? "ok" : "refused");
   if (!hop) return fail(hop.error());
   return Asker{scope == "node", true, true};
 }

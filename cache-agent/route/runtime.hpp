@@ -12,6 +12,7 @@
 #include "base/clock.hpp"
 #include "cache-agent/cache/cache.hpp"
 #include "cache-agent/ecosystem/oci/rewrite.hpp"
+#include "cache-agent/observe/metrics.hpp"
 #include "cache-agent/peers/directory.hpp"
 #include "cache-agent/route/sumdb_source.hpp"
 #include "cache-agent/store/store.hpp"
@@ -28,6 +29,7 @@ struct Engine {
   upstream::Client& client;
   const Clock& clock;
   asio::thread_pool& disk;  // for what blocks on the store
+  observe::Metrics& metrics;
 };
 
 using Upstreams = std::vector<std::shared_ptr<upstream::Upstream>>;

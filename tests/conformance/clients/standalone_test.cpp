@@ -52,6 +52,27 @@ TEST_F(Standalone, AKilledAgentIsRestartedAndNothingIsLost) {
   EXPECT_TRUE(answer.body == blob.bytes);
 }
 
+TEST_F(Standalone, PurgeDropsWhatThePatternNamesFromTheRunningAgent) {
+  write_policy(images_of(upstream.url()));
+  offer(blob, blob_reply(blob));
+  offer(small, blob_reply(small));
+  start();
+  const auto hit = [&](const Blob& wanted) { return get(agent, target_of(wanted)).header("X-Cistern-Cache") == "hit"; };
+  EXPECT_TRUE(eventually([&] { return hit(blob) && hit(small); }));
+  const auto purge = [&](const std::vector<std::string>& patterns) {
+    Command command{.arguments = {program("cistern-operator"), "purge", "--listen", agent.text()}};
+    command.arguments.insert(command.arguments.end(), patterns.begin(), patterns.end());
+    return run(command, std::chrono::seconds(10));
+  };
+  const auto purged = purge({"*" + blob.digest + "*"});
+  EXPECT_EQ(purged.code, 0) << purged.output;
+  EXPECT_NE(purged.output.find("\"purged\":1"), std::string::npos) << purged.output;
+  EXPECT_EQ(get(agent, target_of(blob)).header("X-Cistern-Cache"), "miss");
+  EXPECT_TRUE(hit(small)) << "the other one stays";
+  program_->kill();
+  EXPECT_NE(purge({"*"}).code, 0) << "there is no agent any more";
+}
+
 TEST_F(Standalone, ABadPolicyIsNamedByFileLineAndFieldAndTheOldOneStays) {
   write_policy(images_of(upstream.url()));
   offer(small, blob_reply(small));

@@ -70,6 +70,9 @@ TEST_F(PeersForged, AGenuineRequestIsAnsweredOnceAndItsReplayIsRefused) {
   const auto replay = try_on(captured.target, captured.headers);
   EXPECT_TRUE(refused(replay)) << replay.status;
   EXPECT_NE(replay.body, blob.bytes);
+  const auto& agent = *members[1]->agent;
+  EXPECT_EQ(agent.metric("cistern_peer_requests_total{peer_role=\"owner\",result=\"ok\"}"), 1);
+  EXPECT_EQ(agent.metric("cistern_peer_requests_total{peer_role=\"owner\",result=\"refused\"}"), 1);
 }
 
 TEST_F(PeersForged, ASignatureIsGoodForItsTargetOnly) {
