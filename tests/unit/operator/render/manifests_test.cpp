@@ -84,7 +84,7 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   EXPECT_EQ(config.go_views[0].upstreams[0].credentials, (config::Credentials{"ann", "sesame", ""}));
   EXPECT_EQ(config.registries[0].upstreams[0].credentials, (config::Credentials{"bob", "pw", ""}));
   EXPECT_EQ(config.storage.path, "/var/lib/cistern/cache");
-  EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local:5050");
+  EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5050");
   EXPECT_EQ(config.peers.key, kPeerKey);
   EXPECT_EQ(config.peers.previous_key, "fedcba9876543210");
   EXPECT_EQ(config.server.drain_timeout, std::chrono::seconds(5));
@@ -217,7 +217,7 @@ TEST(GroupDaemonSet, in_the_hosts_network_keeps_the_node_listener_on_loopback_an
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->config.listeners.node, "127.0.0.1:5050");
   EXPECT_EQ(loaded->config.listeners.pods, "0.0.0.0:5053");
-  EXPECT_EQ(loaded->config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local:5053");
+  EXPECT_EQ(loaded->config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5053");
   EXPECT_EQ(objects.service["spec"]["ports"][0]["port"], 5053);
   EXPECT_EQ(objects.daemon_set["spec"]["template"]["spec"]["dnsPolicy"], "ClusterFirstWithHostNet");
   for (const auto& port : agent(objects)["ports"]) EXPECT_EQ(port["hostPort"], port["containerPort"]) << port;
