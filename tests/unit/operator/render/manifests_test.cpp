@@ -175,6 +175,16 @@ TEST(GroupDaemonSet, rolls_only_for_what_an_agent_reads_as_it_starts) {
   EXPECT_EQ(rolled["spec"]["template"], before["spec"]["template"]);
 }
 
+TEST(GroupDaemonSet, has_a_selector_that_stays_when_its_name_goes_to_another_policy) {
+  const auto selector = [](const std::string& policy) {
+    plan::Group group = group_of(kGo);
+    group.policy = policy;
+    return group_objects(group, {policy, "1"}, installation(), {}, kPeerKey)->daemon_set["spec"]["selector"];
+  };
+  EXPECT_EQ(selector("one"), selector("two"));
+  EXPECT_EQ(selector("one")["matchLabels"][std::string(kGroupOfObject)], "default");
+}
+
 TEST(GroupDaemonSet, replaces_at_least_one_agent_at_a_time) {
   for (const auto* none : {"0", "0%"}) {
     const auto object = objects_of(fmt::format("nodeConfig: {{maxUnavailable: {}}}", none)).daemon_set;
