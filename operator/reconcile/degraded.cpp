@@ -8,7 +8,7 @@
 namespace cistern::reconcile {
 namespace {
 
-constexpr std::size_t kReasonWords = 200;
+constexpr std::size_t kReasonWords = 320;
 
 // Each reference once, though many groups may have it.
 void add_missing(const Agents& agents, std::vector<Finding>& findings) {
@@ -20,12 +20,11 @@ void add_missing(const Agents& agents, std::vector<Finding>& findings) {
           .insert(fmt::format("{}: {}", missing.path, cut(one_line(missing.reason), kReasonWords)));
     }
   }
-  const auto add = [&](const char* reason, const std::set<std::string>& which, std::string_view meanwhile) {
-    if (which.empty()) return;
-    findings.push_back({reason, fmt::format("{}. {}", few({which.begin(), which.end()}, 3, "; "), meanwhile)});
+  const auto add = [&](const char* reason, const std::set<std::string>& which) {
+    if (!which.empty()) findings.push_back({reason, fmt::format("{}.", few({which.begin(), which.end()}, 3, "; "))});
   };
-  add("SecretMissing", secrets, "Until then the upstream is asked without credentials.");
-  add("CAMissing", authorities, "Until then the upstream's certificate is checked against the public authorities only.");
+  add("SecretMissing", secrets);
+  add("CAMissing", authorities);
 }
 
 // libcurl tells how long it took, which is another time with every agent and every try.

@@ -116,7 +116,8 @@ void secret_missing(World& world) {
     group.missing = {{"spec.go.upstreams[0].credentialsRef",
                       "Secret corp does not exist in cistern-system; create it with the keys username and password"},
                      {"spec.images.registries[0].upstreams[0].caRef",
-                      "neither ConfigMap nor Secret corp-ca exists in cistern-system; create one with the key ca.crt"}};
+                      "neither ConfigMap nor Secret corp-ca exists in cistern-system; create one with the key ca.crt; until then the "
+                      "system's certificates are trusted"}};
   }
 }
 
