@@ -12,11 +12,11 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
-def program(variable):
-    """A program whose path the test runner gives; without it there is nothing to test with."""
-    path = os.environ.get(variable, "")
-    if not path or not os.access(path, os.X_OK):
-        pytest.fail(f"${variable} names no program; run this by ./cistern test")
+def tool(name):
+    """A program of Kubernetes, or helm. ./cistern test builds them and says where they are."""
+    path = os.environ.get("CISTERN_HELM", "") if name == "helm" else os.path.join(os.environ.get("CISTERN_KUBERNETES", ""), name)
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"there is no {name} to test with; run this by ./cistern test --cluster")
     return path
 
 
@@ -35,7 +35,7 @@ class Api:
 
     def __init__(self, folder, port):
         self.kubeconfig = folder / "kubeconfig"
-        self.kubectl_program = program("CISTERN_KUBECTL")
+        self.kubectl_program = tool("kubectl")
         self.cache = folder / "kubectl"
         self.kubeconfig.write_text(
             f"""apiVersion: v1
@@ -77,7 +77,7 @@ def api(tmp_path_factory):
     try:
         start(
             [
-                program("CISTERN_ETCD"),
+                tool("etcd"),
                 f"--data-dir={folder / 'etcd'}",
                 f"--listen-client-urls=http://127.0.0.1:{client}",
                 f"--advertise-client-urls=http://127.0.0.1:{client}",
@@ -89,7 +89,7 @@ def api(tmp_path_factory):
         )
         start(
             [
-                program("CISTERN_KUBE_APISERVER"),
+                tool("kube-apiserver"),
                 f"--etcd-servers=http://127.0.0.1:{client}",
                 "--bind-address=127.0.0.1",
                 f"--secure-port={secure}",
