@@ -71,7 +71,9 @@ class Schema {
       property["description"] = schema::description(place.path);
       const auto found = defaults_.find(name);
       const bool map = made.value("type", "") == "object";
-      if (found != defaults_.end() && !map && !found->empty() && *found != "") property["default"] = *found;
+      if (found != defaults_.end() && !map && !found->empty() && *found != "" && schema::may_have_default(place.path)) {
+        property["default"] = *found;
+      }
     }
     property.update(made);
     properties_[std::string(name)] = std::move(property);
@@ -176,14 +178,11 @@ Json version() {
             {"properties",
              {{"apiVersion", {{"type", "string"}}},
               {"kind", {{"type", "string"}}},
-              {"metadata", {{"type", "object"}, {"properties", {{"name", {{"type", "string"}, {"maxLength", 253}}}}}}},
+              {"metadata", {{"type", "object"}}},
               {"spec", Json{{"description", schema::description("spec")}}},
               {"status", schema::status_schema()}}}};
   const Spec spec;
   root["properties"]["spec"].update(Schema::of({}, spec));
-  schema::add_rule(root, "self.metadata.name.matches('^[a-z0-9]([a-z0-9-]{0,53}[a-z0-9])?$')",
-                   "a policy's name becomes part of its Service's; write at most 55 lower-case letters, digits and '-', as in \"default\"",
-                   ".metadata.name");
   return {{"name", "v1alpha1"},
           {"served", true},
           {"storage", true},

@@ -102,6 +102,8 @@ constexpr std::array<Bound, 6> kLongestLists = {{
     {"images.registries[].upstreams[].authHosts", 8},
 }};
 
+constexpr std::array<std::string_view, 3> kWithoutDefault = {"storage.onDelete", "nodeConfig.mode", "nodeConfig.runtimes"};
+
 }  // namespace
 
 void add_rule(Json& schema, std::string_view rule, std::string_view message, std::string_view field_path) {
@@ -175,6 +177,10 @@ Json json_form(JsonCheck* check) {
 std::size_t longest_list(std::string_view path) {
   const auto found = std::find_if(kLongestLists.begin(), kLongestLists.end(), [&](const Bound& bound) { return bound.path == path; });
   return found == kLongestLists.end() ? 64 : found->longest;
+}
+
+bool may_have_default(std::string_view path) {
+  return std::find(kWithoutDefault.begin(), kWithoutDefault.end(), path) == kWithoutDefault.end();
 }
 
 }  // namespace cistern::model::schema

@@ -38,6 +38,9 @@ inline constexpr std::size_t kLongestMap = 64;
 inline constexpr std::size_t kLongestText = 1024;
 inline constexpr std::size_t kMostOverlays = 32;
 
+// False for fields that are accepted and not in force yet: a policy that writes one is told so, and a default would have it written.
+bool may_have_default(std::string_view path);
+
 // Rules that span the members of the map at `path` (empty: the settings themselves).
 void add_rules_of(std::string_view path, Json& schema, Part part);
 

@@ -138,12 +138,6 @@ def test_what_is_wrong_is_refused_with_the_fields_path(api, served, case):
     assert "sesame" not in answer.stderr
 
 
-def test_a_name_that_makes_no_service_is_refused(api, served):
-    for name in ("my.policy", "a" * 56):
-        assert "becomes part of its Service's" in apply(api, policy({}, name), "--dry-run=server").stderr
-    assert apply(api, policy({}, "a" * 55), "--dry-run=server").returncode == 0
-
-
 def test_what_is_unusual_and_right_is_taken(api, served):
     spec = {
         "priority": -5,

@@ -93,7 +93,13 @@ TEST(Schema, values_in_spec_have_the_defaults_of_the_structs) {
   EXPECT_EQ(schema_at({"go", "upstreams", "[]", "match"})["default"], Json::array({"*"}));
   EXPECT_EQ(schema_at({"images", "registries", "[]", "fallbackToSource"})["default"], true);
   EXPECT_EQ(schema_at({"agent", "tolerations"})["default"], Json::array({Json{{"operator", "Exists"}}}));
-  EXPECT_EQ(schema_at({"nodeConfig", "runtimes"})["default"], Json::array({"containerd", "crio"}));
+  EXPECT_EQ(schema_at({"nodeConfig", "maxUnavailable"})["default"], "10%");
+}
+
+TEST(Schema, what_is_not_in_force_yet_has_no_default_that_would_be_told_as_written) {
+  EXPECT_FALSE(schema_at({"storage", "onDelete"}).contains("default"));
+  EXPECT_FALSE(schema_at({"nodeConfig", "mode"}).contains("default"));
+  EXPECT_FALSE(schema_at({"nodeConfig", "runtimes"}).contains("default"));
 }
 
 TEST(Schema, no_map_has_a_default_that_nobody_wrote) {
