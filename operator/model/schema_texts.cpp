@@ -87,7 +87,7 @@ constexpr std::array kTexts = std::to_array<Text>({
     {"timeouts.firstByte", "Until the answer begins."},
     {"timeouts.idle", "Between bytes."},
     {"retries", "How often a request to an upstream is repeated."},
-    {"breaker", "When an upstream is left alone. Default: Apply."},
+    {"breaker", "When an upstream is left alone."},
     {"breaker.failures", "After so many failures in a row,"},
     {"breaker.openFor", "for so long."},
     {"rateLimit", "For each client address; beyond it 429 with Retry-After."},
