@@ -127,7 +127,7 @@ def client(go):
             source = root / file
             if source.exists():
                 layer.file(f"usr/local/go/{file}", source.read_bytes(), 0o755 if file == "bin/go" else 0o644)
-        layer.folder("usr/local/go/src").folder("usr/local/go/pkg")
+        layer.folder("usr/local/go/src").folder("usr/local/go/pkg/tool")  # by these `go` knows its root
         environment = ["PATH=/usr/local/go/bin:/usr/bin:/bin", "HOME=/tmp", "GOPATH=/tmp/go", "GOTOOLCHAIN=local", "GOFLAGS=-modcacherw"]
         archive(target, CLIENT, [layer.done()], ["/bin/sleep", "infinity"], environment)
 

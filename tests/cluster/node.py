@@ -87,6 +87,8 @@ class Node:
 
     def load(self, archive):
         """Imports a docker-archive, so that pods on this node need not pull it."""
+        if not pathlib.Path(archive).is_file():
+            raise Failure(f"{archive} is not there")
         with open(archive, "rb") as content:
             self.exec("ctr", "--namespace=k8s.io", "images", "import", "-", stdin=content, timeout=300)
 

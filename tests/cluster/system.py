@@ -10,6 +10,7 @@ import time
 
 CLUSTER, PART = "CISTERN_CLUSTER", "CISTERN_PART"
 CAP_SYS_RESOURCE = 24
+KERNEL_THREADS = 2  # the number of the process that they are children of
 
 
 class Failure(Exception):
@@ -64,12 +65,21 @@ class Process:
     """A tagged process as /proc shows it now."""
 
     def __init__(self, number):
-        folder = pathlib.Path(f"/proc/{number}")
         self.number = number
-        variables = dict(entry.partition("=")[::2] for entry in (folder / "environ").read_bytes().decode(errors="replace").split("\0"))
-        self.cluster, self.part = variables.get(CLUSTER), variables.get(PART)
-        fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        self._folder = pathlib.Path(f"/proc/{number}")
+        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
         self.state, self.parent, self.group, self.session = fields[0], int(fields[1]), int(fields[2]), int(fields[3])
+        variables = dict(entry.partition("=")[::2] for entry in self._environment().decode(errors="replace").split("\0"))
+        self.cluster, self.part = variables.get(CLUSTER), variables.get(PART)
+
+    def _environment(self):
+        """While a process becomes another program it has no environment for a moment. Kernel threads and the dead never have one."""
+        for _ in range(5):
+            content = (self._folder / "environ").read_bytes()
+            if content or self.state in "ZX" or KERNEL_THREADS in (self.number, self.parent):
+                break
+            time.sleep(0.001)
+        return content
 
     @property
     def leads(self):
@@ -78,7 +88,7 @@ class Process:
 
     def inner_number(self):
         """Its number in its own namespace, None where that is the machine's."""
-        for line in pathlib.Path(f"/proc/{self.number}/status").read_text().splitlines():
+        for line in (self._folder / "status").read_text().splitlines():
             if line.startswith("NSpid:"):
                 numbers = line.split()[1:]
                 return int(numbers[-1]) if len(numbers) > 1 else None
