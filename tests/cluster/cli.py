@@ -67,8 +67,8 @@ def main(argv):
         need_up(cluster)
         print(cluster.layout.kubeconfig)
     elif options.command == "kubectl":
-        os.environ["KUBECONFIG"] = str(cluster.layout.kubeconfig)
         need_up(cluster)
+        os.environ["KUBECONFIG"] = str(cluster.layout.kubeconfig)
         program = cluster.tools.kubernetes / "kubectl"
         os.execv(program, [str(program), *options.arguments])
     elif options.command == "exec":
@@ -96,10 +96,8 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except Failure as failure:
-        print(f"cistern: {failure}", file=sys.stderr)
         failure.read_log()
-        if failure.tail:
-            print(f"--- the last lines of {failure.log.name}\n{failure.tail}", file=sys.stderr)
+        print(f"cistern: {failure}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("cistern: interrupted; what was made is taken away", file=sys.stderr)

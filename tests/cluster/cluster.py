@@ -99,8 +99,13 @@ class Cluster(Kubectl):
         made = [Node(layout, self.tools, number) for number in range(1, nodes + 1)]
         # The control plane and the nodes' runtimes start side by side; kubelets join once there is an API server.
         with concurrent.futures.ThreadPoolExecutor(max_workers=4) as pool:
-            for future in [pool.submit(self.plane.start), *(pool.submit(node.make, authority, archives) for node in made)]:
-                future.result()
+            futures = [pool.submit(self.plane.start), *(pool.submit(node.make, authority, archives) for node in made)]
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    future.result()
+            except BaseException:
+                kill_all(layout)  # what the others wait for does not come any more
+                raise
         self._let_kube_proxy_read()
         self._route()
         for node in made:
@@ -194,10 +199,13 @@ class Cluster(Kubectl):
         return node
 
     def remove_node(self, name, forget=True):
-        """The node dies at once, as by power loss. With `forget` its Node object is deleted too, without which Kubernetes waits for it to come back."""
+        """The node dies at once, as by power loss. With `forget` its Node object and its pods are deleted too, as a cloud's controller would; otherwise
+        Kubernetes waits for it to come back."""
         self.node(name).remove()
         if forget:
             self.delete("node", name)
+            # The collector of such pods would need a minute.
+            self.delete("pods", "--all-namespaces", f"--field-selector=spec.nodeName={name}", "--force", "--grace-period=0")
 
     # --- Disturbing ---
 

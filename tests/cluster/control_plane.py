@@ -1,7 +1,6 @@
 """etcd, the API server, the controller manager, the scheduler and CoreDNS, on this machine's end of the bridge."""
 
 import ssl
-import urllib.error
 import urllib.request
 
 from system import leader, start, stop, wait_until
@@ -16,6 +15,7 @@ class ControlPlane:
     def start(self):
         """Returns when the API server serves; the others need no waiting for."""
         self.start_part("etcd")
+        self._wait("etcd", f"http://{self.layout.host}:2379/health", 30)
         self.start_part("kube-apiserver")
         self.wait_for_api()
         for part in ("kube-controller-manager", "kube-scheduler", "coredns"):
@@ -32,24 +32,22 @@ class ControlPlane:
         trust = ssl.create_default_context(cafile=self.layout.pki / "ca.crt")
         trust.load_cert_chain(self.layout.pki / "admin.crt", self.layout.pki / "admin.key")
 
-        def ready():
-            try:
-                with urllib.request.urlopen(f"{self.layout.api_url}/readyz", timeout=5, context=trust) as answer:
-                    return answer.status == 200
-            except (OSError, urllib.error.HTTPError):
-                return False
-
-        wait_until("the API server", ready, timeout, log=self.layout.log("kube-apiserver"), alive=lambda: leader(self.layout, "kube-apiserver"))
+        self._wait("kube-apiserver", f"{self.layout.api_url}/readyz", timeout, trust)
 
     def wait_for_dns(self, timeout=30):
+        self._wait("coredns", f"http://{self.layout.host}:8181/ready", timeout)
+
+    def _wait(self, part, url, timeout, trust=None):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust))
+
         def ready():
             try:
-                with urllib.request.urlopen(f"http://{self.layout.host}:8181/ready", timeout=2) as answer:
+                with opener.open(url, timeout=5) as answer:
                     return answer.status == 200
             except OSError:
                 return False
 
-        wait_until("CoreDNS", ready, timeout, log=self.layout.log("coredns"), alive=lambda: leader(self.layout, "coredns"))
+        wait_until(part, ready, timeout, log=self.layout.log(part), alive=lambda: leader(self.layout, part))
 
     def _etcd(self):
         client, peer = (f"http://{self.layout.host}:{port}" for port in (2379, 2380))

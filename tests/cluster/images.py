@@ -140,6 +140,6 @@ def _applets():
 
 
 def random_image(target, name, size, seed=0):
-    """An image of `size` bytes that no compression makes smaller, the same for the same seed: for what only the amount matters."""
+    """An image that sleeps, with `size` bytes that no compression makes smaller, the same for the same seed: for what only the amount matters."""
     content = random.Random(seed).randbytes(size)
-    return archive(target, name, [Layer().file("data", content).done()], ["/data"])
+    return archive(target, name, [_programs(Layer(), BUSYBOX).done(), Layer().file("data", content).done()], [BUSYBOX, "sleep", "infinity"])

@@ -10,20 +10,25 @@ import time
 
 CLUSTER, PART = "CISTERN_CLUSTER", "CISTERN_PART"
 CAP_SYS_RESOURCE = 24
+DIRECT = {"NO_PROXY": "*", "no_proxy": "*"}  # the user's HTTP proxy does not know the bridge
 KERNEL_THREADS = 2  # the number of the process that they are children of
 
 
 class Failure(Exception):
-    """What went wrong, in words for the user; `log` is the file that says more."""
+    """What went wrong, in words for the user, with the last lines of the log that says more."""
 
     def __init__(self, message, log=None):
         super().__init__(message)
-        self.log, self.tail = log, ""
+        self.log, self._tail = log, ""
 
     def read_log(self):
         """Keeps the log's last lines: the file goes when the cluster is taken away."""
-        if self.log and pathlib.Path(self.log).exists():
-            self.tail = "\n".join(pathlib.Path(self.log).read_text(errors="replace").splitlines()[-15:])
+        if not self._tail and self.log and pathlib.Path(self.log).exists():
+            lines = pathlib.Path(self.log).read_text(errors="replace").splitlines()[-15:]
+            self._tail = "\n".join([f"--- the last lines of {self.log.name}", *lines])
+
+    def __str__(self):
+        return "\n".join(filter(None, [super().__str__(), self._tail]))
 
 
 def run(*argv, check=True, stdin=None, timeout=120, env=None):
@@ -31,7 +36,8 @@ def run(*argv, check=True, stdin=None, timeout=120, env=None):
     `stdin` is text or an open file."""
     given = {"input": stdin} if isinstance(stdin, str) else {"stdin": stdin or subprocess.DEVNULL}
     try:
-        done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=timeout, env=env, check=False, **given)
+        done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=timeout, check=False,
+                              env={**(env or os.environ), **DIRECT}, **given)
     except subprocess.TimeoutExpired:
         raise Failure(f"{' '.join(map(str, argv))} did not end within {timeout} s") from None
     if check and done.returncode != 0:
@@ -53,12 +59,12 @@ def wait_until(what, condition, timeout, interval=0.1, log=None, alive=lambda: T
         time.sleep(interval)
 
 
-def start(layout, part, argv, environment=None):
+def start(layout, part, argv):
     """Starts a program of the cluster in a session of its own, its output in the part's log. It outlives this process."""
     layout.logs.mkdir(parents=True, exist_ok=True)
     with open(layout.log(part), "ab") as log:
         return subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                                env={**os.environ, **(environment or {}), CLUSTER: layout.id, PART: part})
+                                env={**os.environ, **DIRECT, CLUSTER: layout.id, PART: part})
 
 
 class Process:

@@ -66,7 +66,8 @@ class World:
             "world-registry": ["docker-registry", "serve", self.folder / "registry.yaml"],
             "world-nginx": ["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", "stderr"],
         }.items():
-            start(self.layout, part, ["nsenter", f"--net=/run/netns/{self.namespace}", *argv], {"OTEL_TRACES_EXPORTER": "none"})
+            # Each in a process namespace, so that it ends with the process that bears the cluster's tag: nginx writes its title over its environment.
+            start(self.layout, part, ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--pid", "--fork", "--kill-child", *argv])
 
     def wait(self):
         def answers():
@@ -139,7 +140,9 @@ http {{
     def serve_modules(self, folder=MODULES, go="go"):
         """Has the Go proxy serve what the go.mod in `folder` requires. Fetched once from the proxy that `go env GOPROXY` names, then kept by content."""
         tree = module_tree(folder, go)
-        run("cp", "-a", "--reflink=auto", f"{tree}/.", self.go_tree)
+        # Links where the two folders are on one disk: nothing here writes into a file that is there.
+        if run("cp", "-al", f"{tree}/.", self.go_tree, check=False).returncode != 0:
+            run("cp", "-a", f"{tree}/.", self.go_tree)
 
 
 def module_tree(folder, go):
