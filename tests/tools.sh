@@ -8,7 +8,8 @@ TOOL_GO_VERSION=1.24.6
 TOOL_GO_ENOUGH=24 # a Go 1.N of the machine that is at least this new is used as it is
 TOOL_GOPROXY_VERSION=v0.20.0
 TOOL_ATHENS_VERSION=v0.15.0
-TOOL_KUBERNETES_VERSION=v1.34.2
+TOOL_KUBERNETES_MINOR=34
+TOOL_KUBERNETES_VERSION=v1.$TOOL_KUBERNETES_MINOR.2
 TOOL_HELM_VERSION=v3.19.0
 TOOL_COREDNS_VERSION=v1.12.4
 TOOL_KWOK_VERSION=v0.7.0
@@ -84,9 +85,14 @@ tool_build() {
 
 tool_goproxy() { tool_build goproxy github.com/goproxy/goproxy "$TOOL_GOPROXY_VERSION" cmd/goproxy; }
 tool_athens() { tool_build athens github.com/gomods/athens "$TOOL_ATHENS_VERSION" cmd/proxy; }
+
+# tool_helm: for charts rendered without a cluster it takes the cluster to be of its chartutil's version, else v1.20.
 tool_helm() {
-  tool_build helm helm.sh/helm/v3 "$TOOL_HELM_VERSION" cmd/helm -ldflags "-s -w -X helm.sh/helm/v3/internal/version.version=$TOOL_HELM_VERSION"
+  local helm=helm.sh/helm/v3
+  tool_build helm $helm "$TOOL_HELM_VERSION" cmd/helm -ldflags "-s -w -X $helm/internal/version.version=$TOOL_HELM_VERSION \
+    -X $helm/pkg/chartutil.k8sVersionMajor=1 -X $helm/pkg/chartutil.k8sVersionMinor=$TOOL_KUBERNETES_MINOR"
 }
+
 tool_kwok() { tool_build kwok sigs.k8s.io/kwok "$TOOL_KWOK_VERSION" cmd/kwok -ldflags "-s -w"; }
 
 # tool_coredns: CoreDNS with the plugins that a test cluster needs and no other, which leaves out the clients of a dozen clouds.
@@ -151,8 +157,8 @@ tool_kubernetes_module() {
 }
 
 tool_kubernetes_programs() {
-  local set=k8s.io/component-base/version minor=${TOOL_KUBERNETES_VERSION#v1.}
-  local flags="-s -w -X $set.gitVersion=$TOOL_KUBERNETES_VERSION -X $set.gitMajor=1 -X $set.gitMinor=${minor%%.*}"
+  local set=k8s.io/component-base/version
+  local flags="-s -w -X $set.gitVersion=$TOOL_KUBERNETES_VERSION -X $set.gitMajor=1 -X $set.gitMinor=$TOOL_KUBERNETES_MINOR"
   flags+=" -X k8s.io/client-go/pkg/version.gitVersion=$TOOL_KUBERNETES_VERSION"
   tool_compile "$1" "$2" -ldflags "$flags" -o bin/ k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-scheduler,kubelet,kube-proxy,kubectl} &&
     tool_compile "$1" "$2" -ldflags "-s -w" -o bin/etcd go.etcd.io/etcd/server/v3

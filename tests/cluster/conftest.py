@@ -6,18 +6,13 @@ import time
 import pytest
 
 from cluster import Cluster
-from layout import default_folder
+from layout import folder_of_tests
 
 
 @dataclasses.dataclass
 class Run:
     cluster: Cluster
     seconds: float  # that `up` took
-
-
-def folder_of_tests(name="test"):
-    folder = default_folder()
-    return folder.with_name(f"{folder.name}-{name}")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,12 @@ def default_folder():
     return pathlib.Path(os.environ.get("CISTERN_CLUSTER_DIR") or cache_folder() / "cluster")
 
 
+def folder_of_tests(name="test"):
+    """Beside it, so that a developer's cluster and that of the tests do not meet; always the same, so that a run cleans up after an interrupted one."""
+    folder = default_folder()
+    return folder.with_name(f"{folder.name}-{name}")
+
+
 def free_network(preferred):
     """A /16 that overlaps no route of this machine (the default route aside), beginning the search at `preferred`."""
     listing = subprocess.run(["ip", "-json", "-4", "route", "show", "table", "all"], check=True, capture_output=True, text=True).stdout

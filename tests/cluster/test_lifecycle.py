@@ -10,7 +10,7 @@ import sys
 import cgroups
 import pytest
 from cluster import Cluster
-from conftest import folder_of_tests
+from layout import folder_of_tests
 from system import Failure, missing_facilities, processes, run, wait_until
 
 CLI = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("cli.py"))]
