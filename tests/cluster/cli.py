@@ -45,7 +45,11 @@ def up(cluster, options):
     cluster.up(options.nodes)
     print(f"{options.nodes} nodes Ready after {time.monotonic() - start:.1f} s")
     if not options.bare:
-        cluster.install(options.image)
+        try:
+            cluster.install(options.image)
+        except BaseException:
+            cluster.down()
+            raise
         print(f"Cistern installed after {time.monotonic() - start:.1f} s")
     print(f"export KUBECONFIG={cluster.layout.kubeconfig}")
 

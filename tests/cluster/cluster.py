@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 
+import cables
 import cgroups
 import images
 from control_plane import PARTS, ControlPlane
@@ -107,7 +108,7 @@ class Cluster(Kubectl):
                 kill_all(layout)  # what the others wait for does not come any more
                 raise
         self._let_kube_proxy_read()
-        self._route()
+        cables.route(self.layout, self.nodes())
         for node in made:
             node.run()
         self.world.wait()
@@ -142,14 +143,6 @@ class Cluster(Kubectl):
                     "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "system:node-proxier"},
                     "subjects": [{"apiGroup": group, "kind": "User", "name": "system:kube-proxy"}]})
 
-    def _route(self):
-        """Who is on the bridge reaches each node's pods through that node."""
-        for node in self.nodes():
-            for other in [None, "world", *(each.name for each in self.nodes())]:
-                if other != node.name:
-                    inside = ["-n", self.layout.namespace(other)] if other else []
-                    run("ip", *inside, "route", "replace", self.layout.pods(node.number), "via", node.address)
-
     def _remove(self):
         """Everything that bears the cluster's name, whoever made it, in an order that works from any state."""
         layout = self.layout
@@ -157,10 +150,10 @@ class Cluster(Kubectl):
         for node in self.nodes():
             node.remove()
         self.world.remove()
-        run("ip", "link", "delete", layout.bridge, check=False)
+        cables.remove_links(layout)
         while self._filtered() and run("iptables", "-w", "-D", "FORWARD", *self._bridge_rule(), check=False).returncode == 0:
             pass
-        cgroups.remove(layout.namespace(""))
+        cgroups.remove(layout.cgroup(""))
         if layout.folder.exists():
             shutil.rmtree(layout.folder)
 
@@ -168,9 +161,7 @@ class Cluster(Kubectl):
 
     def nodes(self):
         """The nodes of which there is anything, by number."""
-        prefix = self.layout.namespace("")
-        names = {path.name for path in self.layout.folder.glob("nodes/node*")}
-        names |= {path.name.removeprefix(prefix) for path in pathlib.Path("/run/netns").glob(f"{prefix}node*")}
+        names = {path.name for pattern in ("nodes/node*", "networks/node*") for path in self.layout.folder.glob(pattern)}
         return [Node(self.layout, self.tools, number) for number in sorted(int(name.removeprefix("node")) for name in names)]
 
     def node(self, name):
@@ -193,7 +184,7 @@ class Cluster(Kubectl):
         taken = {node.number for node in self.nodes()}
         node = Node(self.layout, self.tools, next(number for number in range(1, self.layout.max_nodes) if number not in taken))
         node.make(Authority(self.layout), [images.pause(), images.client(self.tools.go)])
-        self._route()
+        cables.route(self.layout, self.nodes())
         node.run()
         self.wait_for(f"{node.name} to be Ready", lambda: self.condition("node", node.name, "Ready") == "True", timeout)
         return node
@@ -241,10 +232,13 @@ class Cluster(Kubectl):
     # --- Cistern ---
 
     def install(self, image, *settings):
-        """Loads the image `cistern.dev/cistern:dev` on every node and installs the chart."""
+        """Loads the image `cistern.dev/cistern:dev` on every node and installs the chart, or upgrades it. Returns when its pods are Ready."""
         chart = ROOT / "charts/cistern"
         if not (chart / "Chart.yaml").exists():
             raise Failure(f"{chart} is not there, so there is nothing to install; --bare makes a cluster without it")
         self.load_image(image)
-        self.helm("upgrade", "--install", "cistern", chart, f"--namespace={SYSTEM_NAMESPACE}", "--create-namespace", "--wait", "--timeout=120s",
-                  "--set=image.repository=cistern.dev/cistern", "--set=image.tag=dev", "--set=image.pullPolicy=IfNotPresent", *settings)
+        try:
+            self.helm("upgrade", "--install", "cistern", chart, f"--namespace={SYSTEM_NAMESPACE}", "--create-namespace", "--wait", "--timeout=120s",
+                      "--set=image.repository=cistern.dev/cistern", "--set=image.tag=dev", "--set=image.pullPolicy=IfNotPresent", *settings)
+        except Failure as error:
+            raise Failure(f"{error}\n{self.describe(SYSTEM_NAMESPACE)}") from None

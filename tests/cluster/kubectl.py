@@ -90,8 +90,19 @@ class Kubectl:
         try:
             return self.wait_for(f"{count} Ready pods of {selector}", ready, timeout)
         except Failure as error:
-            events = self.kubectl("get", "events", f"--namespace={namespace}", "--sort-by=.lastTimestamp", check=False).stdout.splitlines()[-8:]
-            raise Failure(f"{error}\n" + "\n".join(events)) from None
+            raise Failure(f"{error}\n{self.describe(namespace)}") from None
+
+    def describe(self, namespace, lines=8):
+        """For the message of what failed: the pods of a namespace, the last events, the last lines that pods said that are not Ready."""
+        where = f"--namespace={namespace}"
+        texts = [self.kubectl("get", "pods", where, "--output=wide", check=False).stdout]
+        texts.append("\n".join(self.kubectl("get", "events", where, "--sort-by=.lastTimestamp", check=False).stdout.splitlines()[-lines:]))
+        for pod in self.get("pods", where)["items"]:
+            if not all(each.get("ready") for each in pod["status"].get("containerStatuses", [])):
+                name = pod["metadata"]["name"]
+                said = self.kubectl("logs", where, name, "--all-containers", f"--tail={lines}", check=False).stdout
+                texts.append(f"--- {name}\n{said}")
+        return "\n".join(texts)
 
     def pod_exec(self, pod, *argv, namespace="default", **options):
         return self.kubectl("exec", f"--namespace={namespace}", pod, "--", *argv, **options)

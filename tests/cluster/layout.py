@@ -102,9 +102,12 @@ class Layout:
     def api_url(self):
         return f"https://{self.host}:6443"
 
-    def namespace(self, part):
-        """The name of a part's network namespace, which is also its cgroup's."""
+    def cgroup(self, part):
         return f"cistern-{self.id}-{part}"
+
+    def network_namespace(self, part):
+        """The file by which a part's network namespace is entered."""
+        return self.folder / "networks" / part
 
     def link(self, part):
         """The bridge's end of a part's cable. Linux allows 15 characters."""

@@ -1,13 +1,11 @@
 """One node: namespaces, containerd, kubelet and kube-proxy. A node is dead when its first process is."""
 
-import contextlib
 import json
-import os
 import pathlib
 import shutil
-import signal
 import sys
 
+import cables
 import cgroups
 from layout import place
 from system import CAP_SYS_RESOURCE, Failure, has_capability, kill_all, processes, run, start, stop, wait_until
@@ -22,7 +20,7 @@ class Node:
         self.layout, self.tools, self.number = layout, tools, number
         self.name = f"node{number}"
         self.folder = layout.node_folder(self.name)
-        self.namespace = layout.namespace(self.name)
+        self.cgroup = layout.cgroup(self.name)
         self.region, self.zone = place(number)
 
     @property
@@ -34,9 +32,9 @@ class Node:
     def make(self, authority, images):
         """Everything up to a containerd that holds the images; kubelet wants an API server first."""
         self.folder.mkdir(parents=True)
-        cgroups.make(self.namespace)
-        plug_in(self.layout, self.name, self.address)
-        start(self.layout, self.name, ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork",
+        cgroups.make(self.cgroup)
+        cables.plug_in(self.layout, self.name, self.address)
+        start(self.layout, self.name, [*cables.inside(self.layout, self.name), "unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork",
                                        sys.executable, INIT, self.folder])
         wait_until(f"{self.name}'s namespaces", (self.folder / "ready").exists, 20, interval=0.02, log=self.layout.log(self.name),
                    alive=lambda: processes(self.layout, self.name))
@@ -55,8 +53,8 @@ class Node:
     def remove(self):
         """Ends everything of the node. The Node object is the cluster's to delete."""
         kill_all(self.layout, lambda process: process.part == self.name or process.part.startswith(self.name + "-"))
-        unplug(self.layout, self.name)
-        cgroups.remove(self.namespace)
+        cables.unplug(self.layout, self.name)
+        cgroups.remove(self.cgroup)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- Being inside ---
@@ -161,7 +159,7 @@ version = 2
             "authentication": {"x509": {"clientCAFile": str(pki / "ca.crt")}, "anonymous": {"enabled": False}},
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(pki / f"{self.name}.crt"), "tlsPrivateKeyFile": str(pki / f"{self.name}.key"),
-            "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{self.namespace}", "enforceNodeAllocatable": [], "failCgroupV1": False,
+            "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{self.cgroup}", "enforceNodeAllocatable": [], "failCgroupV1": False,
             "failSwapOn": False, "oomScoreAdj": 0, "serializeImagePulls": False, "volumePluginDir": "/var/lib/kubelet/volume-plugins",
             # Imported images cannot be pulled again, and the disk is the whole machine's.
             "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
@@ -176,36 +174,3 @@ version = 2
             "clusterCIDR": self.layout.pods(self.number), "detectLocalMode": "ClusterCIDR",
             "conntrack": {"maxPerCore": 0}, "iptables": {"minSyncPeriod": "0s"},
         }
-
-
-# --- Cables ---
-
-
-def plug_in(layout, part, address):
-    """A network namespace for `part` and a cable from it to the bridge. It has a route to the cluster's addresses and to no other."""
-    name, link = layout.namespace(part), layout.link(part)
-    run("ip", "netns", "add", name)
-    run("ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
-    run("ip", "link", "set", link, "master", layout.bridge, "up")
-    run("ip", "-n", name, "link", "set", "lo", "up")
-    run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "eth0")
-    run("ip", "-n", name, "link", "set", "eth0", "up")
-    run("ip", "-n", name, "route", "add", str(layout.network), "via", layout.host)
-
-
-def unplug(layout, part):
-    """Undoes plug_in, and ends what still runs in the namespace; what is not there is not missed."""
-    name = layout.namespace(part)
-    run("ip", "link", "delete", layout.link(part), check=False)
-    if not pathlib.Path("/run/netns", name).exists():
-        return
-
-    def empty():
-        numbers = run("ip", "netns", "pids", name, check=False).stdout.split()
-        for number in numbers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(number), signal.SIGKILL)
-        return not numbers
-
-    wait_until(f"the end of what runs in {name}", empty, 20)
-    run("ip", "netns", "delete", name)

@@ -26,9 +26,9 @@ def traces(layout):
             continue
         if str(layout.folder) + "/" in words:
             found.add(f"process {entry.parent.name} {words[:100]}")
-    found |= {f"cgroup {folder}" for folder in cgroups.left(layout.namespace(""))}
+    found |= {f"cgroup {folder}" for folder in cgroups.left(layout.cgroup(""))}
     found |= {f"mount {line.split()[4]}" for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()}
-    found |= {f"namespace {name}" for name in os.listdir("/run/netns")} if os.path.isdir("/run/netns") else set()
+    found |= {f"file {path}" for path in pathlib.Path("/run").glob("*") if path.name != "xtables.lock"}
     found |= {f"link {name}" for name in os.listdir("/sys/class/net")}
     found |= {f"rule {line}" for line in run("iptables-save").splitlines() if line.startswith("-A")}
     found |= {f"route {line}" for line in run("ip", "route", "show", "table", "all").splitlines()}

@@ -15,8 +15,8 @@ import shutil
 import subprocess
 import tempfile
 
+from cables import inside, plug_in, unplug
 from layout import cache_folder
-from node import plug_in, unplug
 from system import Failure, leader, run, start, wait_until
 
 SUM_DATABASE = "sum.golang.org"
@@ -38,7 +38,6 @@ class World:
     def __init__(self, layout):
         self.layout = layout
         self.folder = layout.folder / "world"
-        self.namespace = layout.namespace("world")
         self.go_tree = self.folder / "go"
 
     @property
@@ -67,7 +66,7 @@ class World:
             "world-nginx": ["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", "stderr"],
         }.items():
             # Each in a process namespace, so that it ends with the process that bears the cluster's tag: nginx writes its title over its environment.
-            start(self.layout, part, ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "--pid", "--fork", "--kill-child", *argv])
+            start(self.layout, part, [*inside(self.layout, "world"), "unshare", "--pid", "--fork", "--kill-child", *argv])
 
     def wait(self):
         def answers():
@@ -116,7 +115,7 @@ http {{
         run("ip", "link", "set", self.layout.link("world"), "up")
 
     def exec(self, *argv, **options):
-        return run("nsenter", f"--net=/run/netns/{self.namespace}", *argv, **options)
+        return run(*inside(self.layout, "world"), *argv, **options)
 
     # --- What was asked ---
 
