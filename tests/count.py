@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sums several runs of ctest: count.py FOLDER [BUILD THAT FAILED…]
+"""Sums several runs of ctest and pytest: count.py FOLDER [BUILD THAT FAILED…]
 
 FOLDER holds one JUnit file for each run, named after its build. Prints what failed, what was skipped and why, and last the count:
 "N passed, N failed" with ", N skipped" where there were any. Exit code 1 if anything failed, or nothing ran.
@@ -18,21 +18,32 @@ def reason(case):
     return match.group(1).strip() if match else "no reason given"
 
 
+def outcome(case):
+    """("passed" | "failed" | "skipped", what to add to the name). ctest says it in an attribute, pytest by a child element."""
+    status, skip = case.get("status"), case.find("skipped")
+    if status is None:
+        if case.find("failure") is not None or case.find("error") is not None:
+            return "failed", ""
+        return ("passed", "") if skip is None else ("skipped", skip.get("message") or "no reason given")
+    if status == "run":
+        return "passed", ""
+    if status == "fail":
+        return "failed", ""
+    if status == "notrun" and skip is not None and "Not Run" not in (skip.get("message") or ""):
+        return "skipped", reason(case)
+    return ("skipped", "disabled") if status == "disabled" else ("failed", "did not run")
+
+
 def main():
     passed, failed, skipped = 0, [], []
     for path in sorted(pathlib.Path(sys.argv[1]).glob("*.xml")):
         for case in xml.parse(path).getroot().iter("testcase"):
             name = f"{path.stem}: {case.get('name')}"
-            if case.get("status") == "run":
+            kind, remark = outcome(case)
+            if kind == "passed":
                 passed += 1
-            elif case.get("status") == "fail":
-                failed.append(name)
-            elif case.get("status") == "notrun" and case.find("skipped") is not None and "Not Run" not in (case.find("skipped").get("message") or ""):
-                skipped.append(f"{name}: {reason(case)}")
-            elif case.get("status") == "disabled":
-                skipped.append(f"{name}: disabled")
             else:
-                failed.append(f"{name}: did not run")
+                (failed if kind == "failed" else skipped).append(f"{name}: {remark}" if remark else name)
     failed += [f"{build}: could not be built or started" for build in sys.argv[2:]]
     for line in skipped:
         print("skipped:", line)

@@ -1,0 +1,174 @@
+"""The outside world of a cluster: a registry and a Go module proxy on the bridge, whose cable can be pulled, and whose requests are counted.
+
+    http://registry.world:5000   docker-registry, empty until something is pushed
+    http://go.world:8080         a Go proxy: a plain tree of files, as a module cache keeps them, with the checksum database's answers
+
+nginx is in front of both and writes one line of JSON for each request. Nodes and pods resolve the two names; this machine uses the address.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+from cables import inside, plug_in, unplug
+from layout import cache_folder
+from system import Failure, leader, run, start, wait_until
+
+SUM_DATABASE = "sum.golang.org"
+MODULES = pathlib.Path(__file__).resolve().parent.parent / "conformance/clients/data"
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    time: float
+    host: str      # "registry" or "go"
+    method: str
+    path: str      # with the query
+    status: int
+    size: int      # of the answer's body as sent
+    client: str    # the address that asked
+
+
+class World:
+    def __init__(self, layout):
+        self.layout = layout
+        self.folder = layout.folder / "world"
+        self.go_tree = self.folder / "go"
+
+    @property
+    def registry(self):
+        """HOST:PORT for clients on this machine."""
+        return f"{self.layout.world}:5000"
+
+    @property
+    def go_proxy(self):
+        return f"http://{self.layout.world}:8080"
+
+    # --- Making ---
+
+    def make(self):
+        for name in ("registry", "go", "temporary"):
+            (self.folder / name).mkdir(parents=True)
+        plug_in(self.layout, "world", self.layout.world)
+        (self.folder / "registry.yaml").write_text(json.dumps({
+            "version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(self.folder / "registry")}, "delete": {"enabled": True}},
+            "http": {"addr": "127.0.0.1:5000", "relativeurls": True, "secret": "world"},
+        }))
+        (self.folder / "nginx.conf").write_text(self._nginx())
+        for part, argv in {
+            "world-registry": ["docker-registry", "serve", self.folder / "registry.yaml"],
+            "world-nginx": ["nginx", "-p", self.folder, "-c", self.folder / "nginx.conf", "-e", "stderr"],
+        }.items():
+            # Each in a process namespace, so that it ends with the process that bears the cluster's tag: nginx writes its title over its environment.
+            start(self.layout, part, [*inside(self.layout, "world"), "unshare", "--pid", "--fork", "--kill-child", *argv])
+
+    def wait(self):
+        def answers():
+            return self.exec("sh", "-c", f"curl -fsS -m 2 -o /dev/null http://{self.registry}/v2/ && curl -fsS -m 2 http://{self.layout.world}:8080/",
+                             check=False).returncode == 0
+
+        wait_until("the outside world's servers", answers, 20, log=self.layout.log("world-nginx"), alive=lambda: leader(self.layout, "world-nginx"))
+
+    def remove(self):
+        unplug(self.layout, "world")
+
+    def _nginx(self):
+        temporary = " ".join(f"{kind}_temp_path {self.folder}/temporary/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        fields = ('{"time":$msec,"host":"$server_name","method":"$request_method","path":"$request_uri","status":$status,'
+                  '"size":$body_bytes_sent,"client":"$remote_addr"}')
+        address = self.layout.world
+        return f"""\
+user root; daemon off; worker_processes 1; pid {self.folder}/pid; error_log stderr error;
+events {{ worker_connections 2048; }}
+http {{
+  {temporary} sendfile on; client_max_body_size 0; default_type application/octet-stream;
+  log_format one escape=json '{fields}';
+  access_log {self.folder}/requests one;
+  server {{
+    listen {address}:5000; server_name registry;
+    location / {{
+      proxy_pass http://127.0.0.1:5000; proxy_set_header Host $http_host; proxy_http_version 1.1;
+      proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 300s;
+    }}
+  }}
+  server {{
+    listen {address}:8080; server_name go; root {self.go_tree};
+    types {{ application/json info; text/plain mod; application/zip zip; }}
+    location = / {{ access_log off; return 200; }}
+  }}
+}}
+"""
+
+    # --- Plug ---
+
+    def unplug(self):
+        """Nothing reaches the world any more, and nobody is told: packets are lost."""
+        run("ip", "link", "set", self.layout.link("world"), "down")
+
+    def plug(self):
+        run("ip", "link", "set", self.layout.link("world"), "up")
+
+    def exec(self, *argv, **options):
+        return run(*inside(self.layout, "world"), *argv, **options)
+
+    # --- What was asked ---
+
+    def requests(self, host=None):
+        log = self.folder / "requests"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [request for request in (Request(**json.loads(line)) for line in lines) if host in (None, request.host)]
+
+    def registry_requests(self):
+        return self.requests("registry")
+
+    def go_requests(self):
+        return self.requests("go")
+
+    # --- What is there ---
+
+    def push(self, archive, name):
+        """Puts a docker-archive into the registry as `name` (such as library/app:v1), from this machine."""
+        run("skopeo", "copy", "--quiet", "--insecure-policy", "--dest-tls-verify=false", f"docker-archive:{archive}", f"docker://{self.registry}/{name}", timeout=600)
+
+    def serve_modules(self, folder=MODULES, go="go"):
+        """Has the Go proxy serve what the go.mod in `folder` requires. Fetched once from the proxy that `go env GOPROXY` names, then kept by content."""
+        tree = module_tree(folder, go)
+        # Links where the two folders are on one disk: nothing here writes into a file that is there.
+        if run("cp", "-al", f"{tree}/.", self.go_tree, check=False).returncode != 0:
+            run("cp", "-a", f"{tree}/.", self.go_tree)
+
+
+def module_tree(folder, go):
+    """The folder, outside the checkout, that holds these modules as a Go proxy serves them."""
+    folder = pathlib.Path(folder)
+    key = hashlib.sha256(b"".join((folder / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()[:16]
+    target = cache_folder() / "world" / f"go-{key}"
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".go.") as scratch:
+        scratch = pathlib.Path(scratch)
+        (scratch / "module").mkdir()
+        # Without go.sum every module is looked up in the checksum database, whose answers are to be served as well.
+        shutil.copy(folder / "go.mod", scratch / "module/go.mod")
+        environment = {**os.environ, "GOPATH": str(scratch / "path"), "GOMODCACHE": str(scratch / "path/pkg/mod"), "GOFLAGS": "-modcacherw -mod=mod",
+                       "GOTOOLCHAIN": "local", "GOSUMDB": SUM_DATABASE, "GONOSUMDB": "", "GOPRIVATE": "", "GOWORK": "off", "CGO_ENABLED": "0"}
+        done = subprocess.run([go, "mod", "download"], cwd=scratch / "module", env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise Failure(f"the modules of {folder} could not be fetched: {done.stderr.strip()}")
+        tree = scratch / "path/pkg/mod/cache/download"
+        database = tree / "sumdb" / SUM_DATABASE
+        if database.exists():
+            (database / "supported").touch()
+            shutil.copy(scratch / "path/pkg/sumdb" / SUM_DATABASE / "latest", database / "latest")
+        for lock in tree.rglob("*.lock"):
+            lock.unlink()
+        shutil.rmtree(target, ignore_errors=True)
+        tree.rename(target)
+    return target
