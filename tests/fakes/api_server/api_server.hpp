@@ -56,9 +56,9 @@ struct Fault {
   std::string message = {};  // of that Status
   std::optional<unsigned> retry_after = {};
   std::string raw = {};  // these bytes instead of the whole answer, then a close
-  // Of a list, or a watch that is otherwise answered as usual:
-  std::string stream = {};             // a 200 whose stream begins with these bytes instead of the events
-  bool then_close = false;             // … and ends after them: properly, or …
+  // Or, of a watch:
+  std::string stream = {};             // a 200 whose stream begins with these bytes, then events as usual, unless it …
+  bool then_close = false;             // … ends after them: properly, or …
   bool then_reset = false;             // … by RST
   std::size_t piece = 0;               // the stream is sent in chunks of so many bytes …
   std::chrono::milliseconds pause{0};  // … and this is the rest between two
@@ -146,7 +146,7 @@ class ApiServer {
   void visit(Visitor* visitor);
   void reap(bool all);
   bool admitted(const ApiRequest& request) const;
-  std::optional<Fault> fault_for(const ApiRequest& request, bool single);
+  std::optional<Fault> fault_for(const ApiRequest& request);
   void give_order(Order order);
 
   const ApiServerOptions options_;
