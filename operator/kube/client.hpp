@@ -1,7 +1,8 @@
 // The Kubernetes API: verbs over JSON. Every call blocks, for at most its time limit; any thread, many at once.
 //
-// 429, and 503 with Retry-After, are waited out and tried again within the limit; so are refused and reset connections of requests that may
-// be repeated (all but create). What comes back as an error:
+// 429, and 503 with Retry-After, are waited out and tried again within the limit. Refused and reset connections are tried again for a few
+// seconds: always where the server has not seen the request, else if it may be repeated (all but create). A list has the limit for each of
+// its pages. What comes back as an error:
 //   kNotFound 404 · kConflict 409 · kGone 410 · kInvalid 400, 422 (the server's message, which names the field) · kForbidden 401, 403
 //   kTooManyRequests 429 (retry_after) · kTimeout 408, 504, no answer · kUpstream any other 5xx, a refused connection, nonsense
 // Messages name verb, resource and object; they never hold a token, a header or the body of a Secret.
@@ -79,6 +80,8 @@ class Client {
   // stream.
   virtual Result<void> watch(const Resource& resource, const WatchOptions& options, const std::function<void(WatchEvent)>& on_event,
                              std::stop_token stop) = 0;
+  // For the end of the program: every call that is under way, and every later one, returns at once, kCancelled.
+  virtual void interrupt() {}
 };
 
 }  // namespace cistern::kube

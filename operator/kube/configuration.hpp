@@ -21,8 +21,8 @@ struct Configuration {
   std::string ns;                               // of the context, or of the pod
 };
 
-// From the files and variables that every pod has (KUBERNETES_SERVICE_HOST, /var/run/secrets/kubernetes.io/serviceaccount).
-Result<Configuration> in_cluster();
+// From the files and variables that every pod has (KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT).
+Result<Configuration> in_cluster(const std::filesystem::path& service_account = "/var/run/secrets/kubernetes.io/serviceaccount");
 // The current context, or `context`. What is not supported here (exec and auth-provider plugins, a proxy-url, impersonation, basic
 // authentication) is refused by name, with what to do instead.
 Result<Configuration> from_kubeconfig(const std::filesystem::path& file, const std::string& context = {});
