@@ -8,6 +8,7 @@
 #include "base/units.hpp"
 #include "base/version.hpp"
 #include "cache-agent/serve.hpp"
+#include "cache-agent/store/prepare.hpp"
 #include "cache-agent/store/store.hpp"
 #include "config/load.hpp"
 
@@ -40,6 +41,14 @@ int verify_store(const std::string& path) {
   return report->problems.empty() ? 0 : 1;
 }
 
+int prepare_store(const std::string& path, const std::string& owner) {
+  const auto parsed = cistern::store::parse_owner(owner);
+  const auto prepared = parsed ? cistern::store::prepare_folder(path, *parsed) : cistern::fail(parsed.error());
+  if (prepared) return 0;
+  std::cerr << prepared.error().message << '\n';
+  return parsed ? 1 : 2;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -61,8 +70,13 @@ int main(int argc, char** argv) {
       store->add_subcommand("verify", "Read every object and check it against its digest and the index. No agent may be using the folder.");
   verify->add_option("--path", path, "The cache folder (storage.path of the configuration)")->required();
 
+  std::string owner;
+  auto* prepare = store->add_subcommand("prepare", "Make the cache folder, and give it to the user as which the agent will run.");
+  prepare->add_option("--path", path, "The cache folder (storage.path of the configuration)")->required();
+  prepare->add_option("--owner", owner, "UID:GID, as numbers")->required();
+
   CLI11_PARSE(app, argc, argv);
   if (serve->parsed()) return cistern::serve(config);
   if (check->parsed()) return check_config(config);
-  return verify_store(path);
+  return prepare->parsed() ? prepare_store(path, owner) : verify_store(path);
 }

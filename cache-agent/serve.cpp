@@ -225,7 +225,9 @@ int serve(const std::filesystem::path& config_file) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
+  // Seen before it is read: a Secret that is swapped while the agent starts swaps this file too.
   config::FileWatch watch;
+  watch.watch({std::filesystem::absolute(config_file).lexically_normal().string()});
   auto loaded = config::load(config_file);
   if (!loaded) {
     std::cerr << loaded.error().message << '\n';

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,7 +16,9 @@ namespace cistern::config {
 // Reads files below a folder, remembering each for the hash and the watch. One thread.
 class Files {
  public:
-  explicit Files(const std::filesystem::path& folder);
+  // With `memory`, path below the folder → content, these are all the files that there are, and the disk is not looked at; it must outlive
+  // this.
+  explicit Files(const std::filesystem::path& folder, const std::map<std::string, std::string>* memory = nullptr);
 
   // Relative names are below the folder; lexically normal.
   std::filesystem::path absolute(const std::string& name) const;
@@ -24,9 +27,8 @@ class Files {
   // Something that the hash covers and that is no file beside the configuration.
   void add_to_hash(std::string_view name, std::string_view content);
 
-  // `hosts`: names under which a .dockerconfigjson may hold them, best first.
-  Result<Credentials> read_credentials(const std::string& folder, const std::vector<std::string>& hosts);
-  // At least one PEM certificate, and nothing but PEM.
+  // From the folder NAME, or if nothing is in it from the files NAME.username … beside. `hosts`: see to_credentials().
+  Result<Credentials> read_credentials(const std::string& name, const std::vector<std::string>& hosts);
   Result<std::string> read_certificates(const std::string& name);
 
   // 16 hex digits over everything read so far.
@@ -35,7 +37,11 @@ class Files {
   const std::vector<std::string>& looked_for() const { return looked_for_; }
 
  private:
+  Result<std::string> content_of(const std::filesystem::path& path) const;
+  Result<std::map<std::string, std::string>> read_credential_keys(const std::string& prefix);
+
   std::filesystem::path folder_;
+  const std::map<std::string, std::string>* memory_;
   Sha256 hash_;
   std::vector<std::string> looked_for_;
 };

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "config/checks.hpp"
+#include "config/credentials.hpp"
 #include "config/describe.hpp"
 #include "config/files.hpp"
 #include "yaml/bind.hpp"
@@ -117,13 +118,11 @@ class Finisher {
       if (!names.insert(upstream.name).second) {
         add(path + ".name", fmt::format("an upstream \"{}\" is in this list already; give each its own name", upstream.name));
       }
-      read_upstream_files(path, {registry, url->authority(), url->host}, upstream);
+      read_upstream_files(path, credential_hosts(registry, *url), upstream);
     }
   }
 
-  void read_upstream_files(const std::string& path, std::vector<std::string> hosts, Upstream& upstream) {
-    if (hosts.front().empty()) hosts.erase(hosts.begin());
-    std::rotate(hosts.begin(), hosts.begin() + (hosts.size() > 2 ? 1 : 0), hosts.end());  // the upstream's own host first
+  void read_upstream_files(const std::string& path, const std::vector<std::string>& hosts, Upstream& upstream) {
     if (!upstream.credentials_folder.empty()) {
       if (auto read = files_.read_credentials(upstream.credentials_folder, hosts)) {
         upstream.credentials = std::move(*read);
@@ -208,6 +207,14 @@ Result<Loaded> load(const std::filesystem::path& file) {
   auto text = files.read(file.filename().string());
   if (!text) return fail(text.error());
   return parse_with(*text, files, file.string());
+}
+
+Result<Loaded> load_mounted(const std::map<std::string, std::string>& contents, const std::filesystem::path& folder,
+                            const std::string& name) {
+  Files files(folder, &contents);
+  auto text = files.read(name);
+  if (!text) return fail(text.error());
+  return parse_with(*text, files, name);
 }
 
 Result<Loaded> parse(std::string_view yaml, const std::filesystem::path& folder, const std::string& name) {

@@ -44,7 +44,7 @@ struct Upstream {
   Fallback fallback = Fallback::kNotFound;
   std::vector<std::string> match = {"*"};         // module patterns
   std::vector<Rewrite> rewrite;                   // images only; the first that matches
-  std::string credentials_folder;                 // as in the file, relative to it; empty: none
+  std::string credentials_folder;                 // as in the file, a folder or a name beside it; empty: none
   std::optional<Credentials> credentials;         // what was read from there
   std::string ca_file;                            // as in the file; empty: the system's
   std::string ca_pem;                             // what was read from there

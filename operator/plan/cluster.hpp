@@ -25,16 +25,20 @@ struct NamespaceFacts {
 
 // Nodes with the same policy, region and profile. A region or profile counts only where the policy defines it; else it is empty.
 struct Group {
-  std::string name;  // a DNS label of at most 40 characters, unique, the same for the same three: "default", "default-cn-prod"
+  std::string name;  // a DNS label of at most 40 characters, unique, of the three below: "default", "default-cn-prod"; see GroupNames
   std::string policy;
   std::string region;
   std::string profile;
   std::vector<std::string> nodes;  // sorted
-  model::Effective effective;
-  std::vector<View> views;  // of all profiles of the policy, in this region; by name
+  model::Effective effective;      // what the nodes' agents do, and their images
+  // What pods see of Go, whose own profile counts, not their node's: as /go/ (the policy in this region, without a profile; no upstream:
+  // Go is not served), and by the views of all profiles of the policy, in this region, by name.
+  model::Go go;
+  std::vector<View> views;
 };
 
-// A region or profile that nodes or namespaces name and the policy does not define; the base applies to them.
+// A region or profile that nodes or namespaces name and the policy does not define; the base applies to them. Nodes' regions are usually
+// told by the cloud, so that one counts only where the policy defines regions, or names it as its default.
 struct UnknownName {
   std::string kind;  // "region" or "profile"
   std::string name;
@@ -54,8 +58,10 @@ struct PolicyOutcome {
   std::size_t namespaces = 0;           // owned
   std::map<std::string, Lost> lost_to;  // by the winner's name
   std::vector<UnknownName> unknown;     // by kind and name
-  std::vector<std::string> problems;    // overlays that do not fit together, one line each; their group is not in `groups`
-  std::vector<Notice> notices;          // fields that are accepted and not in force yet
+  // Overlays that do not fit together, one line each: "with region cn and profile prod: spec.…: …". A group of such is not in `groups`;
+  // a view of such is in no group.
+  std::vector<std::string> problems;
+  std::vector<Notice> notices;  // fields that are accepted and not in force yet
 };
 
 struct ClusterPlan {

@@ -4,7 +4,7 @@
 #include <array>
 #include <tuple>
 
-#include "operator/model/validate.hpp"
+#include "operator/plan/overlay.hpp"
 
 namespace cistern::plan {
 namespace {
@@ -31,79 +31,38 @@ constexpr std::array<Inert, 11> kInert = {{
     {"profile", "this machine has no labels; ask for a profile by its view /go/~<profile>/"},
 }};
 
-class Noticer {
- public:
-  explicit Noticer(std::vector<Notice>& notices) : notices_(notices) {}
-
-  void inert_fields(const Node& spec) {
-    for (const auto& field : kInert) {
-      if (const Node* node = find(spec, field.path)) add(*node, std::string("spec.") + field.path, field.reason);
+void notice_overlays(const Node& spec, Noticer& noticer) {
+  if (const Node* regions = spec.find("regions")) {
+    for (const auto& region : regions->children) {
+      noticer.add(region, yaml::join_path("spec.regions", region.key), "this machine is in no region");
     }
   }
-
-  void rollouts(const Node& spec, const std::string& path) {
-    const Node* upstreams = find(spec, "go.upstreams");
-    if (upstreams == nullptr) return;
-    for (std::size_t i = 0; i < upstreams->children.size(); ++i) {
-      if (const Node* rollout = upstreams->children[i].find("rollout")) {
-        add(*rollout, fmt::format("{}.go.upstreams[{}].rollout", path, i), "the upstream is asked for all of its objects");
-      }
+  const Node* profiles = spec.find("profiles");
+  if (profiles == nullptr) return;
+  for (const auto& profile : profiles->children) {
+    const auto path = yaml::join_path("spec.profiles", profile.key);
+    for (const auto& field : profile.children) {
+      if (field.key == "go") continue;
+      noticer.add(field, yaml::join_path(path, field.key), fmt::format("of a profile only go is, as the view /go/~{}/", profile.key));
     }
+    noticer.field(profile, path, "go.allowDirect", "env.sh is written for the view /go/ only");
+    noticer.rollouts(profile, path);
   }
-
-  void overlays(const Node& spec) {
-    if (const Node* regions = spec.find("regions")) {
-      for (const auto& region : regions->children) {
-        add(region, yaml::join_path("spec.regions", region.key), "this machine is in no region");
-      }
-    }
-    const Node* profiles = spec.find("profiles");
-    if (profiles == nullptr) return;
-    for (const auto& profile : profiles->children) {
-      const auto path = yaml::join_path("spec.profiles", profile.key);
-      for (const auto& field : profile.children) {
-        if (field.key == "go") continue;
-        add(field, yaml::join_path(path, field.key), fmt::format("of a profile only go is, as the view /go/~{}/", profile.key));
-      }
-      if (const Node* direct = find(profile, "go.allowDirect"))
-        add(*direct, path + ".go.allowDirect", "env.sh is written for the view /go/ only");
-      rollouts(profile, path);
-    }
-  }
-
-  void add(const Node& node, const std::string& path, const std::string& reason) { notices_.push_back({node.position, path, reason}); }
-
- private:
-  static const Node* find(const Node& node, std::string_view path) {
-    const Node* at = &node;
-    while (at != nullptr && !path.empty()) {
-      const auto dot = std::min(path.find('.'), path.size());
-      at = at->find(path.substr(0, dot));
-      path.remove_prefix(std::min(dot + 1, path.size()));
-    }
-    return at;
-  }
-
-  std::vector<Notice>& notices_;
-};
+}
 
 void add_views(const model::Policy& policy, MachinePlan& plan, Noticer& noticer) {
   for (const auto& [name, overlay] : policy.spec.profiles) {
     yaml::Problems none;  // each overlay by itself was validated with the policy
-    auto seen = model::effective(policy, "", name, none);
-    model::validate(seen.settings, seen.written, "", none);
-    if (plan.effective.settings.go.upstreams.empty() || seen.settings.go.upstreams.empty()) {
-      noticer.add(overlay, yaml::join_path("spec.profiles", name), "there is no view for it, as spec.go names no upstream");
-    } else {
-      plan.views.push_back({name, std::move(seen.settings.go)});
-    }
+    const auto seen = with_overlays(policy, "", name, none);
+    noticer.view(policy, name, plan.effective.settings.go, seen.settings.go, plan.views);
   }
 }
 
 }  // namespace
 
 std::string Notice::to_string() const {
-  return fmt::format("{}: {}: accepted, but not in force in standalone mode: {}", position.to_string(), path, reason);
+  const auto where = position.to_string();
+  return fmt::format("{}{}{}: accepted, but not in force {}: {}", where, where.empty() ? "" : ": ", path, scope, reason);
 }
 
 std::string Overridden::to_string() const {
@@ -128,13 +87,13 @@ MachinePlan plan_machine(const std::vector<model::Policy>& policies) {
   for (const auto& policy : policies) {
     if (&policy != &*winner) plan.overridden.push_back({policy.metadata.name, policy.source.position, plan.policy});
   }
-  Noticer noticer(plan.notices);
-  noticer.inert_fields(winner->source);
+  Noticer noticer(plan.notices, "in standalone mode");
+  for (const auto& field : kInert) noticer.field(winner->source, "spec", field.path, field.reason);
   noticer.rollouts(winner->source, "spec");
-  noticer.overlays(winner->source);
+  notice_overlays(winner->source, noticer);
   add_views(*winner, plan, noticer);
   if (plan.effective.settings.go.upstreams.empty() && plan.effective.settings.registries.empty()) {
-    noticer.add(winner->source, "spec", "it names no upstream, neither for Go nor for images, so that nothing is served");
+    noticer.serves_nothing(*winner);
   }
   return plan;
 }

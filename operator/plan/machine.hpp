@@ -12,10 +12,11 @@ namespace cistern::plan {
 
 // Something that a policy says and that is accepted, but is not in force here.
 struct Notice {
-  yaml::Position position;
+  yaml::Position position;  // of nothing where the policy is no file
   std::string path;
   std::string reason;
-  // "policy.yaml:12: spec.prefetch: not in force in standalone mode: …"
+  std::string scope;  // where or when: "in standalone mode", "yet"
+  // "policy.yaml:12: spec.prefetch: accepted, but not in force yet: …"
   std::string to_string() const;
 };
 

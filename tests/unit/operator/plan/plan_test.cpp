@@ -4,21 +4,17 @@
 #include "operator/model/parse.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
+#include "tests/unit/operator/plan/policies.hpp"
 
 namespace cistern::plan {
 namespace {
 
+using test::policy;
 using testing::ElementsAre;
 
-// A policy with `metadata` and `spec` in flow style.
-std::string policy(const std::string& metadata, const std::string& spec) {
-  return "apiVersion: cistern.dev/v1alpha1\nkind: MirrorPolicy\nmetadata: {" + metadata + "}\nspec: {" + spec + "}\n---\n";
-}
-
 MachinePlan plan_of(const std::string& text) {
-  const auto policies = model::parse_policies(text, "p.yaml");
-  EXPECT_TRUE(policies) << policies.error().message;
-  return policies ? plan_machine(*policies) : MachinePlan{};
+  const auto policies = test::policies_of(text);
+  return policies.empty() ? MachinePlan{} : plan_machine(policies);
 }
 
 TEST(Winner, is_the_highest_priority) {
