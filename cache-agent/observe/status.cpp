@@ -42,6 +42,7 @@ std::string status_json(const Status& status) {
                {"upstreams", std::move(upstreams)},
                {"config_hash", status.config_hash},
                {"policy", status.policy},
+               {"version", status.version},
                {"store",
                 {{"bytes", status.store.bytes},
                  {"objects", status.store.objects},

@@ -25,12 +25,13 @@ struct Status {
   std::vector<UpstreamStatus> upstreams;
   std::string config_hash;
   std::string policy;
+  std::string version;
   store::Stats store;
 };
 
 // {"fills":[{"key","received","total","upstream"}],
 //  "upstreams":[{"name","state":"closed"|"half-open"|"open","failures","latency_ms","error"}],
-//  "config_hash","policy","store":{"bytes","objects","blobs","evictions","reserved"}}; what is not known is null.
+//  "config_hash","policy","version","store":{"bytes","objects","blobs","evictions","reserved"}}; what is not known is null.
 std::string status_json(const Status& status);
 
 // {"status":"ok","config_hash","policy","version"}

@@ -1,5 +1,6 @@
 #include "cache-agent/route/admin.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
@@ -11,7 +12,15 @@ namespace cistern::route {
 
 std::vector<observe::UpstreamStatus> upstream_states(const Runtime& runtime) {
   std::vector<observe::UpstreamStatus> states;
-  for (const auto& upstream : runtime.all_upstreams()) states.push_back({upstream->name(), upstream->health()});
+  for (const auto& upstream : runtime.all_upstreams()) {
+    auto health = upstream->health();
+    const auto same = std::find_if(states.begin(), states.end(), [&](const auto& state) { return state.name == upstream->name(); });
+    if (same == states.end()) {
+      states.push_back({upstream->name(), std::move(health)});
+    } else if (health.state > same->health.state) {
+      same->health = std::move(health);
+    }
+  }
   return states;
 }
 
@@ -48,6 +57,7 @@ http::Response Admin::status() const {
   status.upstreams = upstream_states(*runtime);
   status.config_hash = runtime->hash();
   status.policy = runtime->config().policy;
+  status.version = kVersion;
   status.store = runtime->engine().store.stats();
   return http::Response::json(200, observe::status_json(status));
 }

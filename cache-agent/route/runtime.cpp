@@ -105,14 +105,8 @@ const GoView* Runtime::view(std::string_view name) const {
 
 std::vector<std::shared_ptr<upstream::Upstream>> Runtime::all_upstreams() const {
   std::vector<std::shared_ptr<upstream::Upstream>> all;
-  const auto add = [&](const Upstreams& upstreams) {
-    for (const auto& upstream : upstreams) {
-      const bool known = std::any_of(all.begin(), all.end(), [&](const auto& other) { return other->name() == upstream->name(); });
-      if (!known) all.push_back(upstream);
-    }
-  };
-  for (const auto& view : views_) add(view.upstreams);
-  for (const auto& registry : registries_) add(registry.upstreams);
+  for (const auto& view : views_) all.insert(all.end(), view.upstreams.begin(), view.upstreams.end());
+  for (const auto& registry : registries_) all.insert(all.end(), registry.upstreams.begin(), registry.upstreams.end());
   return all;
 }
 

@@ -66,7 +66,7 @@ class Runtime {
   peers::Directory* directory() const { return directory_.get(); }
   std::shared_ptr<peers::Directory> shared_directory() const { return directory_; }
   upstream::Settings settings() const;
-  // Every upstream once, with the name that metrics use.
+  // Every upstream, with the name that metrics use; the same name comes more than once where views or registries have it.
   std::vector<std::shared_ptr<upstream::Upstream>> all_upstreams() const;
 
  private:

@@ -1,4 +1,4 @@
-// What an agent tells about itself, and how a person sees it. Pure.
+// How a person sees what an agent tells about itself. Pure.
 #pragma once
 
 #include <cstdint>
@@ -6,42 +6,13 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.hpp"
-#include "base/units.hpp"
+#include "operator/agent_report/report.hpp"
 
 namespace cistern::standalone {
 
-struct Fill {
-  std::string key;
-  std::uint64_t received = 0;
-  std::uint64_t total = 0;  // 0: not known
-  std::string upstream;
-};
-
-struct UpstreamHealth {
-  std::string name;
-  std::string state;  // "closed" is healthy; "half-open", "open"
-  std::uint64_t failures = 0;
-};
-
-struct AgentStatus {
-  // From /metrics; since the agent's start.
-  std::uint64_t hits = 0;  // hit, stale and revalidated
-  std::uint64_t misses = 0;
-  std::uint64_t requests = 0;
-  Bytes sent;
-  Bytes received;  // from upstreams
-  Bytes stored;
-  std::uint64_t objects = 0;
-  // From /status.
-  std::vector<Fill> fills;
-  std::vector<UpstreamHealth> upstreams;
-};
-
-// Prometheus text; metrics that are not ours are passed over.
-void read_metrics(std::string_view text, AgentStatus& status);
-// {"fills":[{"key","received","total","upstream"}],"upstreams":[{"name","state","failures"}],…}
-Result<void> read_status(std::string_view json, AgentStatus& status);
+using agent_report::AgentStatus;
+using agent_report::Fill;
+using agent_report::UpstreamHealth;
 
 // "97 %", or "-" where nothing was asked for.
 std::string hit_ratio(const AgentStatus& status);

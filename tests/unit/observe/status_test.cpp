@@ -19,6 +19,7 @@ TEST(Status, SaysWhatIsGoingOn) {
   status.upstreams = {{"quay.io", health}, {"main", {}}};
   status.config_hash = "0123456789abcdef";
   status.policy = "default";
+  status.version = "1.2.3";
   status.store.bytes = 7;
   status.store.blobs = 2;
   EXPECT_EQ(json::parse(status_json(status)), json::parse(R"({
@@ -26,7 +27,7 @@ TEST(Status, SaysWhatIsGoingOn) {
               {"key": "go/x", "received": 5, "total": null, "upstream": "main"}],
     "upstreams": [{"name": "quay.io", "state": "half-open", "failures": 4, "latency_ms": 12, "error": "refused"},
                   {"name": "main", "state": "closed", "failures": 0, "latency_ms": null, "error": ""}],
-    "config_hash": "0123456789abcdef", "policy": "default",
+    "config_hash": "0123456789abcdef", "policy": "default", "version": "1.2.3",
     "store": {"bytes": 7, "objects": 0, "blobs": 2, "evictions": 0, "reserved": 0}})"));
 }
 
