@@ -89,6 +89,8 @@ Metrics::Metrics(std::string_view version)
   gauge(registry_, "cistern_build_info", "The operator's version.").Add({{"version", std::string(version)}}).Set(1);
 }
 
+Metrics::~Metrics() = default;
+
 QueueObserver& Metrics::queue(const std::string& name) {
   const std::lock_guard lock(mutex_);
   auto& queue = queues_[name];

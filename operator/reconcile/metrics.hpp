@@ -24,6 +24,7 @@ namespace cistern::reconcile {
 class Metrics {
  public:
   explicit Metrics(std::string_view version);
+  ~Metrics();
 
   // Of one queue; lives as long as these metrics.
   QueueObserver& queue(const std::string& name);
