@@ -6,8 +6,14 @@
 //
 // Ports of an agent's pod: 5050 pods listener, 5051 admin, 5052 node listener (hostPort 127.0.0.1:5050). With agent.hostNetwork the node
 // listener is 127.0.0.1:5050 of the host and the pods listener 5053.
+//
+// The NetworkPolicy lets everybody ask the pods listener, only the operator the admin listener (it purges), and no pod the node listener:
+// there private images are served without a question, which the node's runtime may have and pods may not. The runtime comes through, as a
+// NetworkPolicy does not hold what comes from the pod's own node; nor do kubelet's probes need a rule. (Pods in the host's network are
+// the host: no NetworkPolicy holds them, and with agent.hostNetwork none protects the admin listener; the node listener is on loopback.)
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -25,6 +31,15 @@ inline constexpr std::string_view kPolicyOfObject = "cistern.dev/policy";  // la
 inline constexpr std::string_view kGroupOfObject = "cistern.dev/group";    // label of every object that is a group's
 inline constexpr std::string_view kHashAnnotation =
     "cistern.dev/config-hash";  // on Secrets and pods: the hash that the agent shall answer with
+// In the DaemonSet's pod template: a hash of what an agent reads only as it starts, so that a change of that, and of nothing else in the
+// agent's file, replaces the pods.
+inline constexpr std::string_view kStartAnnotation = "cistern.dev/start-hash";
+
+inline constexpr std::uint16_t kPodsPort = 5050;
+inline constexpr std::uint16_t kAdminPort = 5051;
+inline constexpr std::uint16_t kNodePort = 5052;
+inline constexpr std::uint16_t kHostPodsPort = 5053;  // the pods listener with agent.hostNetwork
+inline constexpr std::uint16_t kRuntimePort = 5050;   // where the node's runtime finds the node listener, on loopback
 
 // Where and as what the operator runs.
 struct Installation {
@@ -47,7 +62,7 @@ struct References {
 
 // A credentialsRef or caRef that could not be followed; the upstream is asked without it.
 struct MissingReference {
-  std::string path;    // "spec.go.upstreams[0].credentialsRef"
+  std::string path;    // "spec.go.upstreams[0].credentialsRef", as the group's effective configuration has it
   std::string reason;  // "Secret corp does not exist in cistern-system; create it with the keys username and password, or token"
 };
 
@@ -64,9 +79,10 @@ struct GroupObjects {
   std::vector<MissingReference> missing;
 };
 
-// kInvalid if what the policy makes is nothing that an agent would take, with the agent's words. `peer_key` is at least 16 bytes.
+// kInvalid if what the policy makes is nothing that an agent would take, with the agent's words. Keys are at least 16 bytes; the previous
+// one is given while agents that do not know the new one yet may ask.
 Result<GroupObjects> group_objects(const plan::Group& group, const Owner& owner, const Installation& installation,
-                                   const References& references, const std::string& peer_key);
+                                   const References& references, const std::string& peer_key, const std::string& previous_peer_key = "");
 
 struct PolicyObjects {
   nlohmann::json service;
@@ -74,7 +90,10 @@ struct PolicyObjects {
 };
 PolicyObjects policy_objects(const std::string& policy, const Owner& owner, const Installation& installation);
 
-// Names of the Secrets and ConfigMaps that a policy's settings refer to, overlays included.
+// The value of kPolicyOfObject: the policy's name, or where that is too long for a label its short name.
+std::string policy_label(const std::string& policy);
+
+// Names of the Secrets and ConfigMaps that a policy's settings refer to, overlays included; sorted. A caRef may be either, and is in both.
 struct ReferencedNames {
   std::vector<std::string> secrets;
   std::vector<std::string> config_maps;

@@ -1,15 +1,12 @@
-// What each example makes, as files under golden/<example>/. To take what is rendered now as right: CISTERN_UPDATE_GOLDEN=1.
+// What each example makes of one machine, as files under golden/<example>/; see golden.hpp.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <set>
 
 #include "config/load.hpp"
 #include "operator/model/parse.hpp"
 #include "operator/render/files.hpp"
+#include "tests/unit/operator/render/golden.hpp"
 
 namespace cistern::render {
 namespace {
@@ -26,23 +23,7 @@ TEST_P(Golden, files_are_as_recorded) {
   const auto policies = model::load_policies(kSource / "examples" / (std::string(GetParam()) + ".yaml"));
   ASSERT_TRUE(policies) << policies.error().message;
   const auto files = machine_files(plan::plan_machine(*policies), {"0.0.0.0:5050", "127.0.0.1:5051", "127.0.0.1:5050"});
-  if (std::getenv("CISTERN_UPDATE_GOLDEN") != nullptr) {
-    fs::remove_all(folder);
-    for (const auto& [name, content] : files) {
-      fs::create_directories((folder / name).parent_path());
-      std::ofstream(folder / name, std::ios::binary) << content;
-    }
-  }
-  std::set<std::string> recorded;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
-    if (entry.is_regular_file()) recorded.insert(fs::relative(entry.path(), folder).string());
-  }
-  for (const auto& [name, content] : files) {
-    EXPECT_TRUE(recorded.erase(name)) << name << " is not recorded; run with CISTERN_UPDATE_GOLDEN=1 and look at the difference";
-    std::ifstream in(folder / name, std::ios::binary);
-    EXPECT_EQ(content, std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>())) << name;
-  }
-  EXPECT_TRUE(recorded.empty()) << *recorded.begin() << " is recorded, but not rendered";
+  test::expect_recorded(folder, files);
 }
 
 INSTANTIATE_TEST_SUITE_P(Examples, Golden, testing::Values("minimal", "company", "regions-and-profiles"), [](const auto& test) {
