@@ -11,21 +11,21 @@ namespace {
 
 constexpr const char* kOci = "oci";
 constexpr std::string_view kVersionHeader = "Docker-Distribution-API-Version";
-constexpr std::string_view kVersion = "registry/2.0";
+constexpr std::string_view kApiVersion = "registry/2.0";
 
 http::Response oci_error(Error error, oci::Kind kind) {
   if (auto response = range_error(error, kOci)) return std::move(*response);
   const auto problem = oci::problem_of(std::move(error), kind);
   auto response = text_error(problem.error, kOci);
   response.headers.set("Content-Type", "application/json");
-  response.headers.set(kVersionHeader, kVersion);
+  response.headers.set(kVersionHeader, kApiVersion);
   response.body = http::Body::of(oci::error_json(problem));
   return response;
 }
 
 http::Response oci_answer(cache::Answer answer, const Digest* digest) {
   auto response = respond(std::move(answer), kOci);
-  response.headers.set(kVersionHeader, kVersion);
+  response.headers.set(kVersionHeader, kApiVersion);
   if (digest != nullptr) {
     response.headers.set("Docker-Content-Digest", digest->oci());
     response.headers.set("ETag", '"' + digest->oci() + '"');
@@ -39,7 +39,7 @@ http::Response head_answer(const upstream::Head& head, const Digest& digest, std
   const auto type = head.headers.get("Content-Type");
   response.headers.set("Content-Type", type.empty() ? fallback_type : type);
   response.headers.set("X-Cistern-Cache", "miss");
-  response.headers.set(kVersionHeader, kVersion);
+  response.headers.set(kVersionHeader, kApiVersion);
   response.headers.set("Docker-Content-Digest", digest.oci());
   response.body.length = head.length;
   response.annotation = http::Annotation{kOci, "miss"};
@@ -121,7 +121,7 @@ http::Response tag_head(const oci::Descriptor& descriptor, const cache::Answer& 
   response.headers.set("Content-Type", descriptor.media_type);
   response.headers.set("Docker-Content-Digest", descriptor.digest.oci());
   response.headers.set("ETag", '"' + descriptor.digest.oci() + '"');
-  response.headers.set(kVersionHeader, kVersion);
+  response.headers.set(kVersionHeader, kApiVersion);
   response.headers.set("X-Cistern-Cache", cache::to_string(answer.outcome));
   response.headers.set("Age", std::to_string(answer.age.count()));
   response.body.length = descriptor.size;
@@ -170,7 +170,7 @@ Awaitable<http::Response> serve_page(OciAsk ask, cache::ReadOptions options) {
 
 http::Response base_answer() {
   auto response = http::Response::json(200, "{}");
-  response.headers.set(kVersionHeader, kVersion);
+  response.headers.set(kVersionHeader, kApiVersion);
   response.annotation.ecosystem = kOci;
   return response;
 }
@@ -183,7 +183,7 @@ Awaitable<http::Response> serve_oci(std::shared_ptr<const Runtime> runtime, cons
   if (!reads || (parsed && parsed->kind == oci::Kind::kOther)) {
     auto response = http::Response::json(405, oci::error_json("UNSUPPORTED", "this cache is read-only: it answers GET and HEAD"));
     response.headers.set("Allow", "GET, HEAD");
-    response.headers.set(kVersionHeader, kVersion);
+    response.headers.set(kVersionHeader, kApiVersion);
     response.annotation = http::Annotation{kOci, "denied"};
     co_return response;
   }

@@ -16,6 +16,7 @@ namespace cistern::reconcile {
 struct UpstreamState {
   std::string name;
   std::string state;  // closed | half-open | open
+  std::string error;  // the last failure, without secrets; empty if there was none
 };
 
 // Counters are since the agent's start.

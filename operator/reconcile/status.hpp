@@ -1,7 +1,8 @@
-// The status of a policy, from what is known. Pure: no clock, no cluster.
+// The status of a policy, from what is known. Pure: no clock, no cluster; the same input in any order gives the same status.
 //
-// Conditions follow kstatus: Ready, Reconciling, Stalled; beside them Accepted, Degraded, Overridden. Each has a reason (CamelCase) and a
-// message that says what to do. "In force": the agent answers with its group's hash.
+// Conditions follow kstatus: Ready, Reconciling, Stalled; beside them Accepted, Degraded, Overridden. All six are always there, each with a
+// reason (CamelCase) and a message of at most 1 kB that says what to do. "In force": the agent answers with its group's hash. A policy that
+// waiting does not help is Stalled and then not Reconciling.
 #pragma once
 
 #include <chrono>
@@ -21,24 +22,34 @@ namespace cistern::reconcile {
 // One pod of a group's DaemonSet, as the API server and the pod itself tell.
 struct AgentPod {
   std::string name;
-  std::string node;
+  std::string node;  // where it runs; of one that is not scheduled yet, the node that its affinity names
   bool ready = false;
   bool terminating = false;
-  std::string waiting_reason;  // of its container: ImagePullBackOff, CrashLoopBackOff, CreateContainerConfigError …
+  bool outdated = false;       // made from a former pod template; it will be replaced
+  std::string image;           // of its container
+  std::string waiting_reason;  // of its container, or init container: ImagePullBackOff, CrashLoopBackOff, CreateContainerConfigError …
   std::string waiting_message;
+  unsigned restarts = 0;
+  std::string last_end;               // how its container ended last: "exit code 1: its last words"; empty: it never did
   std::string unschedulable;          // the scheduler's words, if it is not scheduled
   std::optional<AgentReport> report;  // the last answer, if there was one lately
+  std::string no_answer;              // why there is none, once it was asked: the probe's error
 };
 
 struct GroupState {
   std::string group;
   std::string region;
+  std::string profile;
   std::string config_hash;               // what shall be in force
   std::vector<std::string> nodes;        // selected
   std::vector<std::string> unreachable;  // of these: NotReady, or gone silent
+  // status.desiredNumberScheduled of its DaemonSet; absent until the DaemonSet's controller has seen the present generation, and until all
+  // nodes have had the group's label for some seconds.
+  std::optional<std::size_t> scheduled;
   std::vector<AgentPod> pods;
   std::vector<render::MissingReference> missing;
-  std::optional<std::string> apply_error;  // its objects could not be written: the API server's words
+  std::optional<std::string> apply_error;  // its objects could not be made or written: the agent's or the API server's words
+  bool apply_refused = false;              // invalid or forbidden: trying again alone does not help
 };
 
 struct PolicyState {
@@ -47,6 +58,9 @@ struct PolicyState {
   std::optional<unsigned> accepted_generation;   // of what is in force
   const plan::PolicyOutcome* outcome = nullptr;  // null while nothing of it was ever accepted
   std::vector<GroupState> groups;
+  std::optional<std::string> apply_error;  // what is the policy's own (Service, NetworkPolicy, node labels) could not be written
+  bool apply_refused = false;
+  std::string ns = "cistern-system";  // the operator's; messages name it
 };
 
 // Counters outlive the agents that counted them: what the policy's agents have served since the operator knows them.
@@ -58,11 +72,18 @@ struct CacheTotals {
   std::uint64_t stored_bytes = 0;
 };
 
-// The whole status, ready to be applied. A condition that keeps its status keeps its lastTransitionTime; so nothing changed gives the very
-// status that the object has. Ratios and sums are rounded so that they do not change with every request.
+// The whole value of `status`, ready to be applied. A condition that keeps its status keeps its lastTransitionTime; so nothing changed
+// gives the very status that the object has. Ratios and sums are rounded so that they do not change with every request:
+//
+//   {"observedGeneration", "conditions": [{"type", "status", "reason", "message", "observedGeneration", "lastTransitionTime"}],
+//    "agents": {"desired", "ready", "summary": "2/3"}, "nodes": {"selected"},
+//    "cache": {"hitRatio": "0.97", absent before the first request; "storedBytes", "upstreamBytesSaved"},
+//    "groups": [{"name", "region", "profile", the two only where there is one; "nodes", "ready", "configHash"}], by name, at most 16,
+//    "groupsOmitted": those beyond, only if there are}
 nlohmann::json policy_status(const PolicyState& state, const CacheTotals& totals, WallTime now);
 
-// What is worth an Event when the status goes from `before` (may be null) to `after`: conditions that changed.
+// What is worth an Event when the status goes from `before` (may be null) to `after`: a condition that turned bad, or bad for another
+// reason (Warning), and one that is good again (Normal). One for each reason; none when nothing changed but numbers.
 struct StatusEvent {
   bool warning = false;
   std::string reason;
