@@ -6,7 +6,7 @@
 
 namespace cistern::reconcile {
 
-// Of a trimmed pod; without `report` and `no_answer`.
+// Of a trimmed pod; without `report`, `no_answer` and `outdated`.
 AgentPod agent_pod(const kube::Json& pod);
 
 // Whether its admin listener may be asked: it has an address and is not on its way out.

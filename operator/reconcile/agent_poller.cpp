@@ -8,7 +8,6 @@
 namespace cistern::reconcile {
 namespace {
 
-constexpr std::uint16_t kAdminPort = 5051;
 constexpr milliseconds kTick{250};
 constexpr milliseconds kFast{500};
 constexpr milliseconds kSlow{15000};  // and up to as much again, different for each agent
@@ -74,7 +73,8 @@ std::vector<AgentPoller::Question> AgentPoller::due() {
       record.known_before = first_round_;
       totals_.begin(policy, entry->object->value("status", Json()));
     }
-    const auto wanted = state_.group(kube::label(*pod, kByGroup)).config_hash;
+    const auto group = state_.group(kube::label(*pod, kByGroup));
+    const std::string wanted = group ? group->config_hash : std::string();
     const bool hurry = record.failures == 0 && record.seen.report && record.seen.report->config_hash != wanted;
     if (now < record.next && !(hurry && now >= record.asked + kFast)) continue;
     record.asked = now;
@@ -119,12 +119,15 @@ void AgentPoller::take(const Question& question, const Result<AgentReport>& answ
 
 void AgentPoller::round() {
   const auto questions = due();
-  if (questions.empty()) return;
-  std::vector<std::string> addresses;
-  addresses.reserve(questions.size());
-  for (const auto& question : questions) addresses.push_back(question.address);
-  const auto answers = probe_.ask(addresses, kAdminPort, kLimit);
-  for (std::size_t i = 0; i < questions.size() && i < answers.size(); ++i) take(questions[i], answers[i]);
+  if (!questions.empty()) {
+    std::vector<std::string> addresses;
+    addresses.reserve(questions.size());
+    for (const auto& question : questions) addresses.push_back(question.address);
+    const auto answers = probe_.ask(addresses, render::kAdminPort, kLimit);
+    for (std::size_t i = 0; i < questions.size() && i < answers.size(); ++i) take(questions[i], answers[i]);
+  }
+  if (has_asked_.exchange(true)) return;
+  for (const auto& [name, entry] : state_.desired()->policies) changed_(name, true);
 }
 
 AgentPoller::Seen AgentPoller::seen(const std::string& pod_uid) const {

@@ -2,6 +2,7 @@
 // shows in a policy's status leads to a look at that policy.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -37,6 +38,8 @@ class AgentPoller {
   void round();
 
   // Thread-safe.
+  // Whether everybody there was at the start has been asked: before that nothing is known of any agent.
+  bool has_asked() const { return has_asked_; }
   Seen seen(const std::string& pod_uid) const;
   CacheTotals totals(const std::string& policy) const { return totals_.of(policy); }
   void forget_policy(const std::string& policy) { totals_.forget_policy(policy); }
@@ -70,6 +73,7 @@ class AgentPoller {
   const Changed changed_;
   Totals totals_;
   bool first_round_ = true;
+  std::atomic<bool> has_asked_ = false;
 
   mutable std::mutex mutex_;
   std::map<std::string, Record> records_;  // by the pod's uid

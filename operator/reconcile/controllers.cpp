@@ -72,6 +72,7 @@ void Controllers::lead(std::stop_token stop) {
     if (wait_or_stop(stop, kSyncPause)) return;
   }
   permit_agents();
+  policy_reconciler_.begin();
   leading_ = true;
   plan();
   resync();
@@ -80,6 +81,7 @@ void Controllers::lead(std::stop_token stop) {
   while (!wait_or_stop(stop, options_.resync)) {
     permit_agents();
     resync();
+    metrics_.resynced();
   }
   leading_ = false;
   poller_.stop();

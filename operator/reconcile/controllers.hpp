@@ -49,7 +49,8 @@ class Controllers {
   void lead(std::stop_token stop);
   // Looks at everything again. Thread-safe; without effect unless leading.
   void resync();
-  // Whether nothing is waiting or being worked on, now. For tests.
+  // Whether the work has begun; and whether nothing is waiting or being worked on, now. For tests.
+  bool leads() const { return leading_; }
   bool idle();
   std::shared_ptr<const Desired> desired() const { return state_.desired(); }
 

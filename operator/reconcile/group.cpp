@@ -61,7 +61,7 @@ Result<Outcome> GroupReconciler::make(const Desired& desired, const plan::Group&
   const auto& entry = *desired.policy(group.policy);
   if (!entry.guarded) return Outcome{};  // its finalizer comes first, and leads back here
   GroupResult result;
-  result.config_hash = state_.group(group.name).config_hash;
+  if (const auto before = state_.group(group.name)) result.config_hash = before->config_hash;
   auto written = write(group, entry, result);
   if (!written) result.error = written.error();
   if (state_.set_group(group.name, result)) changed_(group.policy);

@@ -82,6 +82,7 @@ Metrics::Metrics(std::string_view version)
       requests_(counter(registry_, "rest_client_requests_total", "Requests to the API server by status code and method.")),
       writes_family_(counter(registry_, "cistern_operator_writes_total",
                              "Mutating requests by method and resource, without Leases and Events; none while nothing changes.")),
+      resyncs_(counter(registry_, "cistern_resyncs_total", "How often everything was looked at again.").Add({})),
       leader_(gauge(registry_, "leader_election_master_status", "1: this replica leads.")),
       policy_ready_(gauge(registry_, "cistern_policy_ready", "1: the policy's Ready condition is True.")),
       agents_(gauge(registry_, "cistern_agents",

@@ -35,6 +35,7 @@ class Metrics {
   // Mutating requests so far, whatever became of them; Leases and Events are not counted.
   double writes() const;
 
+  void resynced() { resyncs_.Increment(); }
   void leader(const std::string& lease, bool leads);
   void policy_ready(const std::string& policy, bool ready);
   // `running` has pods that are ready; `ready` those of them that answer with the configuration in force.
@@ -62,6 +63,7 @@ class Metrics {
   Family<prometheus::Histogram>& queue_time_;
   Family<prometheus::Counter>& requests_;
   Family<prometheus::Counter>& writes_family_;
+  prometheus::Counter& resyncs_;
   Family<prometheus::Gauge>& leader_;
   Family<prometheus::Gauge>& policy_ready_;
   Family<prometheus::Gauge>& agents_;

@@ -23,6 +23,8 @@ class PolicyReconciler {
   PolicyReconciler(const Parts& parts, State& state, Applier& applier, AgentPoller& poller, PolicyOptions options)
       : parts_(parts), state_(state), applier_(applier), poller_(poller), options_(options) {}
 
+  // The work begins; called before the first reconcile.
+  void begin() { started_ = parts_.clock.steady(); }
   Result<Outcome> reconcile(const std::string& name);
 
  private:
@@ -43,6 +45,7 @@ class PolicyReconciler {
   // What still has to go, in words.
   std::vector<std::string> leftovers(const std::string& name) const;
 
+  bool knows_enough(const std::string& name, const Desired& desired) const;
   Result<Outcome> write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry, const Error* trouble);
   GroupState group_state(const plan::Group& group, std::optional<milliseconds>& again);
   std::optional<std::size_t> scheduled(const plan::Group& group, std::optional<milliseconds>& again);
@@ -54,6 +57,7 @@ class PolicyReconciler {
   Applier& applier_;
   AgentPoller& poller_;
   const PolicyOptions options_;
+  SteadyTime started_{};
 
   std::mutex mutex_;
   std::map<std::string, SteadyTime> deleting_since_;  // by uid

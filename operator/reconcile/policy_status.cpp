@@ -5,6 +5,9 @@
 namespace cistern::reconcile {
 namespace {
 
+constexpr std::string_view kTemplateGeneration = "deprecated.daemonset.template.generation";
+constexpr std::string_view kPodGeneration = "pod-template-generation";
+
 bool is_ready(const Json& status) {
   for (const auto& condition : status.value("conditions", Json::array())) {
     if (condition.value("type", "") == "Ready") return condition.value("status", "") == "True";
@@ -20,6 +23,12 @@ std::optional<Error> node_trouble(const State& state, const plan::Group& group) 
   return std::nullopt;
 }
 
+// Which pod template the DaemonSet has now; its controller writes the same on the pods that it makes. Empty: there is no DaemonSet.
+std::string template_generation(const Cluster& cluster, const std::string& group) {
+  for (const auto& object : cluster.daemon_sets().with_label(kByGroup, group)) return kube::annotation(*object, kTemplateGeneration);
+  return {};
+}
+
 }  // namespace
 
 std::optional<std::size_t> PolicyReconciler::scheduled(const plan::Group& group, std::optional<milliseconds>& again) {
@@ -29,13 +38,15 @@ std::optional<std::size_t> PolicyReconciler::scheduled(const plan::Group& group,
     const auto node = cluster.nodes().get({"", name});
     return !node || kube::label(*node, kNodesByGroup) == group.name;
   });
+  // What there was at the start has settled long since.
+  const bool just_started = now < started_ + options_.settle;
   {
     const std::lock_guard lock(mutex_);
     if (!labelled) {
       settling_.erase(group.name);
       return std::nullopt;
     }
-    const auto [known, fresh] = settling_.try_emplace(group.name, Settling{group.nodes, now});
+    const auto [known, fresh] = settling_.try_emplace(group.name, Settling{group.nodes, just_started ? started_ - options_.settle : now});
     if (known->second.nodes != group.nodes) known->second = {group.nodes, now};
     const auto rest = std::chrono::ceil<milliseconds>(known->second.since + options_.settle - now);
     if (rest > milliseconds(0)) {
@@ -62,14 +73,16 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
     if (!node || !is_reachable(*node)) state.unreachable.push_back(name);
   }
   state.scheduled = scheduled(group, again);
+  const auto generation = template_generation(parts_.cluster, group.name);
   for (const auto& object : parts_.cluster.pods().with_label(kByGroup, group.name)) {
     auto pod = agent_pod(*object);
     auto seen = poller_.seen(kube::metadata(*object, "uid"));
     pod.report = std::move(seen.report);
     pod.no_answer = std::move(seen.no_answer);
+    pod.outdated = !generation.empty() && kube::label(*object, kPodGeneration) != generation;
     state.pods.push_back(std::move(pod));
   }
-  auto result = state_.group(group.name);
+  auto result = state_.group(group.name).value_or(GroupResult());
   state.config_hash = std::move(result.config_hash);
   state.missing = std::move(result.missing);
   if (result.error) {
@@ -79,10 +92,17 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
   return state;
 }
 
+// After a start the status is as the last operator left it until its groups have been looked at and the agents asked; both lead back here.
+bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desired) const {
+  return poller_.has_asked() && std::ranges::all_of(desired.plan.groups, [&](const plan::Group& group) {
+           return group.policy != name || state_.group(group.name).has_value();
+         });
+}
+
 Result<Outcome> PolicyReconciler::write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry,
                                                const Error* trouble) {
   const Object live = newest(name);
-  if (!live) return Outcome{};
+  if (!live || !knows_enough(name, desired)) return Outcome{};
   const auto version = parts_.cluster.policies().resource_version({"", name});
   PolicyState state;
   state.object = live.get();

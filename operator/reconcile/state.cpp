@@ -36,10 +36,10 @@ bool State::set_group(const std::string& group, GroupResult result) {
   return true;
 }
 
-GroupResult State::group(const std::string& name) const {
+std::optional<GroupResult> State::group(const std::string& name) const {
   const std::lock_guard lock(mutex_);
   const auto found = groups_.find(name);
-  return found == groups_.end() ? GroupResult() : found->second;
+  return found == groups_.end() ? std::nullopt : std::optional(found->second);
 }
 
 void State::forget_group(const std::string& name) {

@@ -48,7 +48,8 @@ class State {
 
   // True: it says something else than before.
   bool set_group(const std::string& group, GroupResult result);
-  GroupResult group(const std::string& name) const;
+  // Empty: its objects were not looked at yet.
+  std::optional<GroupResult> group(const std::string& name) const;
   void forget_group(const std::string& name);
 
   // Why a node has not got its label; null: it has. True as above.

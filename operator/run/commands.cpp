@@ -34,6 +34,7 @@ Commands::Commands(CLI::App& app)
   add(run_, "identity", settings_.identity, "Of this replica; default: the host's name and something random");
   add(run_, "metrics", settings_.metrics, "HOST:PORT of /metrics");
   add(run_, "health", settings_.health, "HOST:PORT of /healthz and /readyz");
+  add(run_, "resync", resync_, "How often everything is looked at again, changed or not");
   add(run_, "log-level", log_level_, "trace, debug, info, warn, error or off");
 
   add(remove_, "kubeconfig", uninstall_.kubeconfig, "As for run");
@@ -43,7 +44,12 @@ Commands::Commands(CLI::App& app)
 }
 
 std::optional<Result<void>> Commands::execute() {
-  if (run_->parsed()) return run::run(settings_);
+  if (run_->parsed()) {
+    const auto resync = parse_duration(resync_);
+    if (!resync) return fail(resync.error().in("--resync"));
+    settings_.resync = *resync;
+    return run::run(settings_);
+  }
   if (!remove_->parsed()) return std::nullopt;
   const auto timeout = parse_duration(timeout_);
   if (!timeout) return fail(timeout.error().in("--timeout"));

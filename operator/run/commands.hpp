@@ -24,6 +24,7 @@ class Commands {
  private:
   Settings settings_;
   UninstallSettings uninstall_;
+  std::string resync_ = "10m";
   std::string timeout_ = "2m";
   std::string log_level_ = "info";
   CLI::App* run_;

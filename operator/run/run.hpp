@@ -19,6 +19,7 @@ struct Settings {
   std::string lease = "cistern-operator";
   std::string namespace_pod_security;
   std::chrono::seconds cleanup_limit{120};
+  std::chrono::milliseconds resync{600000};  // everything is looked at again so often
 };
 
 // Blocks until SIGTERM or SIGINT (success, the Lease is given back), or until it can not go on. Called once in a process, before any other
