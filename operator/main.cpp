@@ -21,6 +21,7 @@
 #include "operator/plan/machine.hpp"
 #include "operator/render/environment.hpp"
 #include "operator/render/files.hpp"
+#include "operator/run/commands.hpp"
 #include "operator/standalone/agent_http.hpp"
 #include "operator/standalone/data_folder.hpp"
 #include "operator/standalone/prepare.hpp"
@@ -243,12 +244,14 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   const auto commands = add_commands(app, arguments);
+  run::Commands cluster_commands(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kInvalidInput;
   }
-  if (auto logging = set_up_logging("cistern-operator", "info"); !logging) return report(logging.error());
+  if (auto logging = set_up_logging("cistern-operator", cluster_commands.log_level()); !logging) return report(logging.error());
+  if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
   for (const auto& command : commands) {
     if (!command.app->parsed()) continue;
     // Only `standalone` has a data folder by default; `render` looks into one if it is told to.

@@ -8,7 +8,8 @@
 namespace cistern::render {
 
 // "1000m" → "1", "1024Mi" → "1Gi", "1.5Gi" → "1536Mi", "0.0001" → "1m": a form that the API server leaves as it is, by the rules of
-// k8s.io/apimachinery's Quantity, rounded up to thousandths as resources are. What is no quantity, negative or beyond 2^63 stays as it is: the API server has its own words for it.
+// k8s.io/apimachinery's Quantity, rounded up to thousandths as resources are. What is no quantity, negative or beyond 2^63 stays as it is:
+// the API server has its own words for it.
 std::string canonical_quantity(std::string_view text);
 
 // `resources` of a container, with the quantities of requests and limits in that form.

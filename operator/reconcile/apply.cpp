@@ -1,0 +1,109 @@
+#include "operator/reconcile/apply.hpp"
+
+#include "base/digest.hpp"
+#include "operator/reconcile/trim.hpp"
+#include "operator/render/manifests.hpp"
+
+namespace cistern::reconcile {
+namespace {
+
+// The API server leaves out many fields that say nothing: false, 0, "", {}, [].
+bool is_zero(const Json& value) {
+  return value.empty() || value == false || value == 0 || (value.is_string() && value.get_ref<const std::string&>().empty());
+}
+
+// The object without what changes by itself, or with every write.
+std::string hash_of_live(const Json& live) {
+  Json copy = live;
+  trim_object(copy);
+  copy.erase("status");
+  if (const auto metadata = copy.find("metadata"); metadata != copy.end()) {
+    for (const auto* field : {"resourceVersion", "generation"}) metadata->erase(field);
+  }
+  return hash_of(copy);
+}
+
+}  // namespace
+
+bool contains(const Json& live, const Json& wanted) {
+  if (wanted.is_object()) {
+    if (!live.is_object()) return false;
+    for (const auto& [name, value] : wanted.items()) {
+      const auto found = live.find(name);
+      if (found == live.end() ? !is_zero(value) : !contains(*found, value)) return false;
+    }
+    return true;
+  }
+  if (wanted.is_array()) {
+    if (!live.is_array() || live.size() != wanted.size()) return false;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (!contains(live[i], wanted[i])) return false;
+    }
+    return true;
+  }
+  return live == wanted;
+}
+
+std::string hash_of(const Json& value) { return Sha256::of(value.dump()).hex().substr(0, 16); }
+
+bool is_ours(const Json& object) {
+  return kube::label(object, "app.kubernetes.io/managed-by") == "cistern" && !kube::label(object, render::kPolicyOfObject).empty();
+}
+
+bool Applier::as_answered(const MemoKey& key, const std::string& wanted, const Json& live) const {
+  const std::lock_guard lock(mutex_);
+  const auto memo = memos_.find(key);
+  return memo != memos_.end() && memo->second.wanted == wanted && memo->second.live == hash_of_live(live);
+}
+
+Result<bool> Applier::apply(const kube::Resource& resource, Json wanted, const Object& live) {
+  const std::string hash = hash_of(wanted);
+  wanted["metadata"]["annotations"][kAppliedAnnotation] = hash;
+  const auto name = kube::key_of(wanted);
+  const MemoKey key(resource.plural, name.ns, name.name);
+  if (live) {
+    if (!kube::metadata(*live, "deletionTimestamp").empty()) return false;
+    if (contains(*live, wanted) || as_answered(key, hash, *live)) return false;
+  }
+  auto answer = client_.apply(resource, wanted);
+  if (!answer) return fail(answer.error());
+  const std::lock_guard lock(mutex_);
+  memos_[key] = {hash, hash_of_live(*answer)};
+  return true;
+}
+
+Result<Object> Applier::apply_status(const kube::Resource& resource, const Json& status, const Object& live) {
+  const auto name = kube::key_of(*live);
+  const std::string hash = hash_of(status);
+  const Json& has = live->contains("status") ? live->at("status") : Json();
+  const MemoKey key(fmt::format("{}/status", resource.plural), name.ns, name.name);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto memo = memos_.find(key);
+    if (has == status || (memo != memos_.end() && memo->second.wanted == hash && memo->second.live == hash_of(has))) return Object();
+  }
+  Json metadata{{"name", name.name}};
+  if (!name.ns.empty()) metadata["namespace"] = name.ns;
+  auto answer = client_.apply(resource, Json{{"metadata", std::move(metadata)}, {"status", status}}, {.subresource = "status"});
+  if (!answer) return fail(answer.error());
+  const std::lock_guard lock(mutex_);
+  memos_[key] = {hash, hash_of(answer->value("status", Json()))};
+  return std::make_shared<const Json>(std::move(*answer));
+}
+
+Result<bool> Applier::remove(const kube::Resource& resource, const Object& live) {
+  if (!live || !is_ours(*live) || !kube::metadata(*live, "deletionTimestamp").empty()) return false;
+  const auto name = kube::key_of(*live);
+  {
+    const std::lock_guard lock(mutex_);
+    memos_.erase(MemoKey(resource.plural, name.ns, name.name));
+  }
+  auto removed = client_.remove(resource, name, {.uid = kube::metadata(*live, "uid"), .propagation = "Background"});
+  // Another object of that name by now is none of this one's.
+  if (!removed && removed.error().code != ErrorCode::kNotFound && removed.error().code != ErrorCode::kConflict) {
+    return fail(removed.error());
+  }
+  return removed.has_value();
+}
+
+}  // namespace cistern::reconcile

@@ -1,0 +1,92 @@
+#include "operator/reconcile/cluster.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "operator/reconcile/trim.hpp"
+
+namespace cistern::reconcile {
+namespace {
+
+// Releases of Helm are large and many.
+constexpr const char* kWithoutHelm = "type!=helm.sh/release.v1";
+
+kube::ReflectorOptions everything() { return {}; }
+
+kube::ReflectorOptions in_namespace(const std::string& ns, std::string labels, std::string fields = {}) {
+  kube::ReflectorOptions options;
+  options.selection.ns = ns;
+  options.selection.label_selector = std::move(labels);
+  options.selection.field_selector = std::move(fields);
+  return options;
+}
+
+ChangeHandler of(const kube::Resource& resource, const ClusterHandler& handler) {
+  return [&resource, handler](const Object& before, const Object& after) {
+    if (handler) handler(resource, before, after);
+  };
+}
+
+}  // namespace
+
+Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, ClusterHandler handler)
+    : ns_(std::move(ns)),
+      policies_(client, kube::kMirrorPolicies, everything(), clock, trim_object, {}, of(kube::kMirrorPolicies, handler)),
+      nodes_(client, kube::kNodes, everything(), clock, trim_node, {kNodesByGroup}, of(kube::kNodes, handler)),
+      namespaces_(client, kube::kNamespaces, everything(), clock, trim_namespace, {}, of(kube::kNamespaces, handler)),
+      secrets_(client, kube::kSecrets, in_namespace(ns_, "", kWithoutHelm), clock, trim_object, {kByPolicy, kByGroup},
+               of(kube::kSecrets, handler)),
+      config_maps_(client, kube::kConfigMaps, in_namespace(ns_, ""), clock, trim_object, {kByPolicy, kByGroup},
+                   of(kube::kConfigMaps, handler)),
+      daemon_sets_(client, kube::kDaemonSets, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
+                   of(kube::kDaemonSets, handler)),
+      services_(client, kube::kServices, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
+                of(kube::kServices, handler)),
+      network_policies_(client, kube::kNetworkPolicies, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
+                        of(kube::kNetworkPolicies, handler)),
+      pods_(client, kube::kPods, in_namespace(ns_, kByGroup), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)) {}
+
+std::vector<Informer*> Cluster::informers() {
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_};
+}
+
+std::vector<const Informer*> Cluster::informers() const {
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_};
+}
+
+void Cluster::start() {
+  for (auto* informer : informers()) informer->start();
+}
+
+void Cluster::stop() {
+  for (auto* informer : informers()) informer->request_stop();
+  for (auto* informer : informers()) informer->stop();
+}
+
+bool Cluster::has_synced() const {
+  return std::ranges::all_of(informers(), [](const auto* informer) { return informer->cache().has_synced(); });
+}
+
+std::vector<std::string> Cluster::troubles() const {
+  std::vector<std::string> lines;
+  for (const auto* informer : informers()) {
+    const auto error = informer->cache().disconnected();
+    if (error) {
+      lines.push_back(fmt::format("{}: {}", informer->resource().plural, error->message));
+    } else if (!informer->cache().has_synced()) {
+      lines.push_back(fmt::format("{}: not listed yet", informer->resource().plural));
+    }
+  }
+  return lines;
+}
+
+std::vector<Cluster::Owned> Cluster::owned() const {
+  return {{kube::kDaemonSets, daemon_sets()},
+          {kube::kServices, services()},
+          {kube::kSecrets, secrets()},
+          {kube::kNetworkPolicies, network_policies()},
+          {kube::kConfigMaps, config_maps()}};
+}
+
+}  // namespace cistern::reconcile

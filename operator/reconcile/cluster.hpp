@@ -1,0 +1,61 @@
+// Everything that the operator knows of the cluster: one informer for each resource. Of the operator's own namespace all Secrets (but
+// Helm's) and ConfigMaps, since policies may refer to any; of the rest what the operator itself made, and agents' pods.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "operator/reconcile/informer.hpp"
+#include "operator/render/manifests.hpp"
+
+namespace cistern::reconcile {
+
+// The labels by which caches of our own objects are indexed.
+inline const std::string kByPolicy(render::kPolicyOfObject);
+inline const std::string kByGroup(render::kGroupOfObject);
+inline const std::string kNodesByGroup(render::kGroupLabel);
+
+// Called on the reflectors' threads, several at once.
+using ClusterHandler = std::function<void(const kube::Resource& resource, const Object& before, const Object& after)>;
+
+class Cluster {
+ public:
+  // `client` and `clock` outlive it.
+  Cluster(kube::Client& client, const Clock& clock, std::string ns, ClusterHandler handler);
+
+  void start();
+  // Returns when all threads have ended.
+  void stop();
+  bool has_synced() const;
+  // "mirrorpolicies: message of the last failure", of those that have not synced, or are not kept up to date now.
+  std::vector<std::string> troubles() const;
+
+  const std::string& ns() const { return ns_; }
+  const ObjectCache& policies() const { return policies_.cache(); }
+  const ObjectCache& nodes() const { return nodes_.cache(); }
+  const ObjectCache& namespaces() const { return namespaces_.cache(); }
+  const ObjectCache& secrets() const { return secrets_.cache(); }
+  const ObjectCache& config_maps() const { return config_maps_.cache(); }
+  const ObjectCache& daemon_sets() const { return daemon_sets_.cache(); }
+  const ObjectCache& services() const { return services_.cache(); }
+  const ObjectCache& network_policies() const { return network_policies_.cache(); }
+  const ObjectCache& pods() const { return pods_.cache(); }
+
+  // What the operator makes: where deletion looks for leftovers. In the order in which they are deleted.
+  struct Owned {
+    const kube::Resource& resource;
+    const ObjectCache& cache;
+  };
+  std::vector<Owned> owned() const;
+
+ private:
+  std::vector<Informer*> informers();
+  std::vector<const Informer*> informers() const;
+
+  const std::string ns_;
+  Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_;
+};
+
+}  // namespace cistern::reconcile

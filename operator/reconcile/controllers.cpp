@@ -1,0 +1,209 @@
+#include "operator/reconcile/controllers.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include <spdlog/spdlog.h>
+
+namespace cistern::reconcile {
+namespace {
+
+const std::string kPlanItem = "cluster";
+constexpr const char* kPodSecurity = "pod-security.kubernetes.io/enforce";
+
+// So that what one write sets off is looked at once, with caches that have caught up.
+constexpr milliseconds kOwnPause{20};
+constexpr milliseconds kPodPause{200};
+constexpr milliseconds kTotalsPause{15000};
+constexpr milliseconds kSyncPause{20};
+
+Json part(const Object& object, const char* name) {
+  if (!object) return {};
+  const auto found = object->find(name);
+  return found == object->end() ? Json() : *found;
+}
+
+Json labels_in(const Object& object, std::string_view without = {}) {
+  Json all = part(object, "metadata").value("labels", Json::object());
+  if (!without.empty()) all.erase(std::string(without));
+  return all;
+}
+
+// True: stop was asked for.
+bool wait_or_stop(const std::stop_token& stop, milliseconds time) {
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  return wake.wait_for(lock, stop, time, [&] { return stop.stop_requested(); });
+}
+
+}  // namespace
+
+Controllers::Controllers(kube::Client& client, const Clock& clock, kube::EventRecorder& events, Metrics& metrics, AgentProbe& probe,
+                         render::Installation installation, ControllersOptions options)
+    : options_(std::move(options)),
+      metrics_(metrics),
+      cluster_(client, clock, installation.ns,
+               [this](const auto& resource, const auto& before, const auto& after) { changed(resource, before, after); }),
+      parts_{client, clock, cluster_, events, metrics, std::move(installation)},
+      applier_(client),
+      poller_(probe, clock, cluster_, state_,
+              [this](const std::string& policy, bool soon) { wake_policy(policy, soon ? milliseconds(0) : kTotalsPause); }),
+      group_reconciler_(parts_, state_, applier_, [this](const std::string& policy) { wake_policy(policy, milliseconds(0)); }),
+      policy_reconciler_(parts_, state_, applier_, poller_, options_.policy),
+      node_reconciler_(parts_, state_, [this](const std::string& policy) { wake_policy(policy, kPodPause); }),
+      pod_reconciler_(parts_),
+      plans_("plan", 1, clock, metrics, [this](const std::string&) { return plan(); }),
+      groups_("group", 4, clock, metrics, [this](const std::string& name) { return group_reconciler_.reconcile(name); }),
+      policies_("policy", 2, clock, metrics, [this](const std::string& name) { return policy_reconciler_.reconcile(name); }),
+      nodes_("node", 8, clock, metrics, [this](const std::string& name) { return node_reconciler_.reconcile(name); }),
+      pods_("pods", 4, clock, metrics, [this](const std::string& name) { return pod_reconciler_.reconcile(name); }) {}
+
+Controllers::~Controllers() { stop(); }
+
+void Controllers::start() { cluster_.start(); }
+
+void Controllers::stop() { cluster_.stop(); }
+
+void Controllers::lead(std::stop_token stop) {
+  while (!cluster_.has_synced()) {
+    if (wait_or_stop(stop, kSyncPause)) return;
+  }
+  permit_agents();
+  policy_reconciler_.begin();
+  leading_ = true;
+  plan();
+  resync();
+  for (auto* controller : {&plans_, &groups_, &policies_, &nodes_, &pods_}) controller->start();
+  poller_.start();
+  while (!wait_or_stop(stop, options_.resync)) {
+    permit_agents();
+    resync();
+    metrics_.resynced();
+  }
+  leading_ = false;
+  poller_.stop();
+  for (auto* controller : {&plans_, &groups_, &policies_, &nodes_, &pods_}) controller->queue().stop();
+  for (auto* controller : {&plans_, &groups_, &policies_, &nodes_, &pods_}) controller->stop();
+}
+
+void Controllers::resync() {
+  if (!leading_) return;
+  const auto desired = state_.desired();
+  std::set<std::string> groups, policies;
+  for (const auto& group : desired->plan.groups) groups.insert(group.name);
+  for (const auto& [name, entry] : desired->policies) policies.insert(name);
+  for (const auto& [resource, cache] : cluster_.owned()) {
+    for (auto& name : cache.label_values(kByGroup)) groups.insert(std::move(name));
+    for (auto& name : cache.label_values(kByPolicy)) policies.insert(std::move(name));
+  }
+  plans_.queue().add(kPlanItem);
+  for (const auto& name : groups) groups_.queue().add(name);
+  for (const auto& name : policies) policies_.queue().add(name);
+  for (const auto& node : cluster_.nodes().all()) nodes_.queue().add(kube::metadata(*node, "name"));
+  for (const auto& pod : cluster_.pods().all()) pods_.queue().add(kube::metadata(*pod, "name"));
+}
+
+bool Controllers::idle() {
+  for (auto* controller : {&plans_, &groups_, &policies_, &nodes_, &pods_}) {
+    if (!controller->queue().idle()) return false;
+  }
+  return true;
+}
+
+Result<Outcome> Controllers::plan() {
+  const PlanInput input{cluster_.policies().all(), cluster_.nodes().all(), cluster_.namespaces().all(), [this](const std::string& name) {
+                          return cluster_.config_maps().get({cluster_.ns(), name});
+                        }};
+  const auto before = state_.desired();
+  const auto after = make_desired(*before, input, cluster_.ns());
+  state_.set_desired(after);
+  const auto changed = changes(*before, *after);
+  // Labels first: a node that moves is given up by one group and taken by the other at once.
+  for (const auto& name : changed.nodes) nodes_.queue().add(name);
+  for (const auto& name : changed.groups) groups_.queue().add(name);
+  for (const auto& name : changed.policies) policies_.queue().add(name);
+  return Outcome{};
+}
+
+void Controllers::permit_agents() {
+  if (options_.namespace_pod_security.empty()) return;
+  const auto ns = cluster_.namespaces().get({"", cluster_.ns()});
+  if (!ns || kube::label(*ns, kPodSecurity) == options_.namespace_pod_security) return;
+  const auto patched = parts_.client.merge_patch(kube::kNamespaces, {"", cluster_.ns()},
+                                                 Json{{"metadata", {{"labels", {{kPodSecurity, options_.namespace_pod_security}}}}}}, {});
+  if (patched) {
+    spdlog::info("namespace labelled: name={} {}={}", cluster_.ns(), kPodSecurity, options_.namespace_pod_security);
+  } else {
+    spdlog::warn("the namespace's pod security was not set; agents may be refused: {}", patched.error().message);
+  }
+}
+
+void Controllers::wake_policy(const std::string& name, milliseconds delay) {
+  if (leading_) policies_.queue().add_after(name, delay);
+}
+
+void Controllers::changed(const kube::Resource& resource, const Object& before, const Object& after) {
+  if (!leading_) return;
+  if (resource == kube::kMirrorPolicies) return policy_changed(before, after);
+  if (resource == kube::kNodes) return node_changed(before, after);
+  if (resource == kube::kPods) return pod_changed(before, after);
+  if (resource == kube::kNamespaces) {
+    if (!before || !after || labels_in(before) != labels_in(after)) plans_.queue().add_after(kPlanItem, options_.debounce);
+    return;
+  }
+  for (const auto& object : {before, after}) {
+    if (!object) continue;
+    if (!kube::label(*object, kByPolicy).empty()) {
+      owned_changed(resource, object);
+    } else if (resource == kube::kSecrets || resource == kube::kConfigMaps) {
+      reference_changed(resource, kube::metadata(*object, "name"));
+    }
+  }
+}
+
+void Controllers::policy_changed(const Object& before, const Object& after) {
+  const auto name = kube::metadata(after ? *after : *before, "name");
+  if (part(before, "metadata") != part(after, "metadata") || part(before, "spec") != part(after, "spec")) {
+    plans_.queue().add_after(kPlanItem, options_.debounce);
+  }
+  policies_.queue().add_after(name, kOwnPause);
+}
+
+void Controllers::node_changed(const Object& before, const Object& after) {
+  const auto name = kube::metadata(after ? *after : *before, "name");
+  if (!before || !after || labels_in(before, kNodesByGroup) != labels_in(after, kNodesByGroup)) {
+    plans_.queue().add_after(kPlanItem, options_.debounce);
+  }
+  const auto desired = state_.desired();
+  const auto& wanted = desired->group_of(name);
+  if (after && kube::label(*after, kNodesByGroup) != wanted) nodes_.queue().add(name);
+  if (const auto* group = desired->group(wanted)) wake_policy(group->policy, kPodPause);
+}
+
+void Controllers::pod_changed(const Object& before, const Object& after) {
+  const auto& pod = after ? *after : *before;
+  pods_.queue().add(kube::metadata(pod, "name"));
+  wake_policy(kube::label(pod, kByPolicy), kPodPause);
+}
+
+void Controllers::owned_changed(const kube::Resource& resource, const Object& object) {
+  const auto group = kube::label(*object, kByGroup);
+  if (!group.empty()) groups_.queue().add_after(group, kOwnPause);
+  wake_policy(kube::label(*object, kByPolicy), kOwnPause);
+  if (resource != kube::kSecrets || group.empty()) return;
+  for (const auto& pod : cluster_.pods().with_label(kByGroup, group)) pods_.queue().add(kube::metadata(*pod, "name"));
+}
+
+void Controllers::reference_changed(const kube::Resource& resource, const std::string& name) {
+  const auto desired = state_.desired();
+  for (const auto& group : desired->plan.groups) {
+    const auto& references = desired->policy(group.policy)->accepted->references;
+    const auto& names = resource == kube::kSecrets ? references.secrets : references.config_maps;
+    if (std::ranges::find(names, name) != names.end()) groups_.queue().add(group.name);
+  }
+}
+
+}  // namespace cistern::reconcile

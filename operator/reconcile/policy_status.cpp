@@ -1,0 +1,153 @@
+// The part of the policy reconciler that gathers what the status says.
+#include "operator/reconcile/agent_pod.hpp"
+#include "operator/reconcile/policy.hpp"
+
+namespace cistern::reconcile {
+namespace {
+
+constexpr std::string_view kTemplateGeneration = "deprecated.daemonset.template.generation";
+constexpr std::string_view kPodGeneration = "pod-template-generation";
+
+bool is_ready(const Json& status) {
+  for (const auto& condition : status.value("conditions", Json::array())) {
+    if (condition.value("type", "") == "Ready") return condition.value("status", "") == "True";
+  }
+  return false;
+}
+
+// The first node of the policy that could not be labelled.
+std::optional<Error> node_trouble(const State& state, const plan::Group& group) {
+  for (const auto& node : group.nodes) {
+    if (auto error = state.node_error(node)) return error;
+  }
+  return std::nullopt;
+}
+
+// Which pod template the DaemonSet has now; its controller writes the same on the pods that it makes. Empty: there is no DaemonSet.
+std::string template_generation(const Cluster& cluster, const std::string& group) {
+  for (const auto& object : cluster.daemon_sets().with_label(kByGroup, group)) return kube::annotation(*object, kTemplateGeneration);
+  return {};
+}
+
+}  // namespace
+
+std::optional<std::size_t> PolicyReconciler::scheduled(const plan::Group& group, std::optional<milliseconds>& again) {
+  const auto& cluster = parts_.cluster;
+  const auto now = parts_.clock.steady();
+  const bool labelled = std::ranges::all_of(group.nodes, [&](const std::string& name) {
+    const auto node = cluster.nodes().get({"", name});
+    return !node || kube::label(*node, kNodesByGroup) == group.name;
+  });
+  // What there was at the start has settled long since.
+  const bool just_started = now < started_ + options_.settle;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!labelled) {
+      settling_.erase(group.name);
+      return std::nullopt;
+    }
+    const auto [known, fresh] = settling_.try_emplace(group.name, Settling{group.nodes, just_started ? started_ - options_.settle : now});
+    if (known->second.nodes != group.nodes) known->second = {group.nodes, now};
+    const auto rest = std::chrono::ceil<milliseconds>(known->second.since + options_.settle - now);
+    if (rest > milliseconds(0)) {
+      again = again ? std::min(*again, rest) : rest;
+      return std::nullopt;
+    }
+  }
+  for (const auto& object : cluster.daemon_sets().with_label(kByGroup, group.name)) {
+    const auto status = object->find("status");
+    if (status == object->end() || status->value("observedGeneration", 0) < object->at("metadata").value("generation", 0)) continue;
+    return status->value("desiredNumberScheduled", std::size_t{0});
+  }
+  return std::nullopt;
+}
+
+GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional<milliseconds>& again) {
+  GroupState state;
+  state.group = group.name;
+  state.region = group.region;
+  state.profile = group.profile;
+  state.nodes = group.nodes;
+  for (const auto& name : group.nodes) {
+    const auto node = parts_.cluster.nodes().get({"", name});
+    if (!node || !is_reachable(*node)) state.unreachable.push_back(name);
+  }
+  state.scheduled = scheduled(group, again);
+  const auto generation = template_generation(parts_.cluster, group.name);
+  for (const auto& object : parts_.cluster.pods().with_label(kByGroup, group.name)) {
+    auto pod = agent_pod(*object);
+    auto seen = poller_.seen(kube::metadata(*object, "uid"));
+    pod.report = std::move(seen.report);
+    pod.no_answer = std::move(seen.no_answer);
+    pod.outdated = !generation.empty() && kube::label(*object, kPodGeneration) != generation;
+    state.pods.push_back(std::move(pod));
+  }
+  auto result = state_.group(group.name).value_or(GroupResult());
+  state.config_hash = std::move(result.config_hash);
+  state.missing = std::move(result.missing);
+  if (result.error) {
+    state.apply_error = result.error->message;
+    state.apply_refused = is_refusal(*result.error);
+  }
+  return state;
+}
+
+// After a start the status is as the last operator left it until its groups have been looked at and the agents asked; both lead back here.
+bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desired) const {
+  return poller_.has_asked() && std::ranges::all_of(desired.plan.groups, [&](const plan::Group& group) {
+           return group.policy != name || state_.group(group.name).has_value();
+         });
+}
+
+Result<Outcome> PolicyReconciler::write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry,
+                                               const Error* trouble) {
+  const Object live = newest(name);
+  if (!live || !knows_enough(name, desired)) return Outcome{};
+  const auto version = parts_.cluster.policies().resource_version({"", name});
+  PolicyState state;
+  state.object = live.get();
+  state.invalid = entry.invalid;
+  if (entry.accepted) state.accepted_generation = entry.accepted->generation;
+  state.outcome = desired.outcome(name);
+  state.ns = parts_.cluster.ns();
+  std::optional<Error> apply_error = trouble == nullptr ? std::nullopt : std::optional(*trouble);
+  Outcome outcome;
+  for (const auto& group : desired.plan.groups) {
+    if (group.policy != name) continue;
+    state.groups.push_back(group_state(group, outcome.again));
+    if (!apply_error) apply_error = node_trouble(state_, group);
+  }
+  if (apply_error) {
+    state.apply_error = apply_error->message;
+    state.apply_refused = is_refusal(*apply_error);
+  }
+  const Json before = live->value("status", Json());
+  const Json status = policy_status(state, poller_.totals(name), parts_.clock.wall());
+  tell(name, status, state);
+  auto written = applier_.apply_status(kube::kMirrorPolicies, status, live);
+  if (!written) {
+    if (written.error().code == ErrorCode::kNotFound) return outcome;
+    return fail(written.error());
+  }
+  if (!*written) return outcome;
+  outcome.changed = "status";
+  for (const auto& event : status_events(before, status)) {
+    parts_.events.record(*live, event.warning ? kube::EventType::kWarning : kube::EventType::kNormal, event.reason, "Reconcile",
+                         event.note);
+  }
+  const std::lock_guard lock(mutex_);
+  written_.insert_or_assign(name, WrittenStatus{version, *written});
+  return outcome;
+}
+
+void PolicyReconciler::tell(const std::string& name, const Json& status, const PolicyState& state) {
+  std::size_t running = 0;
+  for (const auto& group : state.groups) {
+    running += static_cast<std::size_t>(std::ranges::count_if(group.pods, [](const auto& pod) { return pod.ready && !pod.terminating; }));
+  }
+  const auto agents = status.value("agents", Json::object());
+  parts_.metrics.agents(name, agents.value("desired", std::size_t{0}), running, agents.value("ready", std::size_t{0}));
+  parts_.metrics.policy_ready(name, is_ready(status));
+}
+
+}  // namespace cistern::reconcile

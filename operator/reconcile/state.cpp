@@ -1,0 +1,77 @@
+#include "operator/reconcile/state.hpp"
+
+#include <algorithm>
+
+namespace cistern::reconcile {
+namespace {
+
+bool same(const std::optional<Error>& a, const std::optional<Error>& b) {
+  return a.has_value() == b.has_value() && (!a || (a->code == b->code && a->message == b->message));
+}
+
+bool same(const GroupResult& a, const GroupResult& b) {
+  return a.config_hash == b.config_hash && same(a.error, b.error) &&
+         std::ranges::equal(a.missing, b.missing, [](const auto& x, const auto& y) { return x.path == y.path && x.reason == y.reason; });
+}
+
+}  // namespace
+
+bool is_refusal(const Error& error) { return error.code == ErrorCode::kInvalid || error.code == ErrorCode::kForbidden; }
+
+std::shared_ptr<const Desired> State::desired() const {
+  const std::lock_guard lock(mutex_);
+  return desired_;
+}
+
+void State::set_desired(std::shared_ptr<const Desired> desired) {
+  const std::lock_guard lock(mutex_);
+  desired_.swap(desired);  // the old one goes without the lock
+}
+
+bool State::set_group(const std::string& group, GroupResult result) {
+  const std::lock_guard lock(mutex_);
+  auto [known, fresh] = groups_.try_emplace(group);
+  if (!fresh && same(known->second, result)) return false;
+  known->second = std::move(result);
+  return true;
+}
+
+std::optional<GroupResult> State::group(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = groups_.find(name);
+  return found == groups_.end() ? std::nullopt : std::optional(found->second);
+}
+
+void State::forget_group(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  groups_.erase(name);
+}
+
+bool State::set_node_error(const std::string& node, const Error* error) {
+  const std::lock_guard lock(mutex_);
+  const auto known = node_errors_.find(node);
+  if (error == nullptr) {
+    if (known == node_errors_.end()) return false;
+    node_errors_.erase(known);
+    return true;
+  }
+  if (known != node_errors_.end() && known->second.message == error->message) return false;
+  node_errors_.insert_or_assign(node, *error);
+  return true;
+}
+
+std::optional<Error> State::node_error(const std::string& node) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = node_errors_.find(node);
+  return found == node_errors_.end() ? std::nullopt : std::optional(found->second);
+}
+
+bool keeps_what_it_has(const Desired& desired, const std::string& policy) {
+  const auto* entry = desired.policy(policy);
+  if (entry == nullptr || entry->deleting) return false;
+  if (!entry->accepted) return true;
+  const auto* outcome = desired.outcome(policy);
+  return outcome != nullptr && !outcome->problems.empty();
+}
+
+}  // namespace cistern::reconcile

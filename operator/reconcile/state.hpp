@@ -1,0 +1,70 @@
+// What the controllers tell each other, and what they are made of.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "operator/kube/client.hpp"
+#include "operator/kube/event_recorder.hpp"
+#include "operator/reconcile/apply.hpp"
+#include "operator/reconcile/cluster.hpp"
+#include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/metrics.hpp"
+#include "operator/render/manifests.hpp"
+
+namespace cistern::reconcile {
+
+// All outlive the controllers.
+struct Parts {
+  kube::Client& client;
+  const Clock& clock;
+  const Cluster& cluster;
+  kube::EventRecorder& events;
+  Metrics& metrics;
+  render::Installation installation;
+};
+
+// What came of making a group's objects.
+struct GroupResult {
+  std::string config_hash;  // in its Secret
+  std::vector<render::MissingReference> missing;
+  std::optional<Error> error;
+};
+
+// Waiting alone does not help against these.
+bool is_refusal(const Error& error);
+
+// Thread-safe.
+class State {
+ public:
+  std::shared_ptr<const Desired> desired() const;
+  void set_desired(std::shared_ptr<const Desired> desired);
+
+  // True: it says something else than before.
+  bool set_group(const std::string& group, GroupResult result);
+  // Empty: its objects were not looked at yet.
+  std::optional<GroupResult> group(const std::string& name) const;
+  void forget_group(const std::string& name);
+
+  // Why a node has not got its label; null: it has. True as above.
+  bool set_node_error(const std::string& node, const Error* error);
+  std::optional<Error> node_error(const std::string& node) const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Desired> desired_ = std::make_shared<Desired>();
+  std::map<std::string, GroupResult> groups_;
+  std::map<std::string, Error> node_errors_;
+};
+
+// Whether what there is of a policy stays although the plan does not have it: it could not be planned, now or ever since the operator
+// started, and is not being deleted.
+bool keeps_what_it_has(const Desired& desired, const std::string& policy);
+
+}  // namespace cistern::reconcile

@@ -1,0 +1,101 @@
+#include "operator/reconcile/trim.hpp"
+
+#include <initializer_list>
+#include <string_view>
+#include <utility>
+
+namespace cistern::reconcile {
+namespace {
+
+using kube::Json;
+
+// Moves some members of a map into a new one.
+Json only(Json& from, std::initializer_list<std::string_view> names) {
+  Json kept = Json::object();
+  if (!from.is_object()) return kept;
+  for (const auto name : names) {
+    if (const auto found = from.find(name); found != from.end()) kept[std::string(name)] = std::move(*found);
+  }
+  return kept;
+}
+
+Json& member(Json& object, std::string_view name) {
+  static thread_local Json nothing;
+  nothing = Json();
+  const auto found = object.find(name);
+  return found == object.end() ? nothing : *found;
+}
+
+// Annotations of others may be large (kubectl's last-applied-configuration) and are no concern of ours.
+void keep_our_annotations(Json& metadata) {
+  const auto annotations = metadata.find("annotations");
+  if (annotations == metadata.end() || !annotations->is_object()) return;
+  for (auto at = annotations->begin(); at != annotations->end();) {
+    at = at.key().starts_with("cistern.dev/") ? std::next(at) : annotations->erase(at);
+  }
+  if (annotations->empty()) metadata.erase(annotations);
+}
+
+Json conditions(Json& status, std::initializer_list<std::string_view> types, std::initializer_list<std::string_view> fields) {
+  Json kept = Json::array();
+  Json& all = member(status, "conditions");
+  if (!all.is_array()) return kept;
+  for (auto& condition : all) {
+    const std::string type = condition.value("type", "");
+    for (const auto wanted : types) {
+      if (type == wanted) kept.push_back(only(condition, fields));
+    }
+  }
+  return kept;
+}
+
+Json container_states(Json& statuses) {
+  Json kept = Json::array();
+  if (!statuses.is_array()) return kept;
+  for (auto& status : statuses) kept.push_back(only(status, {"name", "image", "ready", "restartCount", "state", "lastState"}));
+  return kept;
+}
+
+}  // namespace
+
+void trim_node(Json& node) {
+  Json metadata = only(member(node, "metadata"), {"name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp"});
+  keep_our_annotations(metadata);
+  Json spec = only(member(node, "spec"), {"unschedulable", "taints"});
+  Json ready = conditions(member(node, "status"), {"Ready"}, {"type", "status"});
+  node = Json{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", {{"conditions", std::move(ready)}}}};
+}
+
+void trim_namespace(Json& ns) {
+  Json metadata = only(member(ns, "metadata"), {"name", "labels", "resourceVersion"});
+  ns = Json{{"metadata", std::move(metadata)}};
+}
+
+void trim_pod(Json& pod) {
+  Json metadata = only(member(pod, "metadata"), {"name", "namespace", "uid", "labels", "annotations", "resourceVersion",
+                                                 "creationTimestamp", "deletionTimestamp", "ownerReferences"});
+  keep_our_annotations(metadata);
+  Json spec = only(member(pod, "spec"), {"nodeName"});
+  if (spec.empty()) spec = only(member(pod, "spec"), {"affinity"});  // says for which node a DaemonSet made it
+  Json& status = member(pod, "status");
+  Json kept = only(status, {"phase", "podIP", "reason", "message"});
+  kept["conditions"] = conditions(status, {"PodScheduled", "Ready"}, {"type", "status", "reason", "message"});
+  for (const auto* list : {"initContainerStatuses", "containerStatuses"}) {
+    if (const auto found = status.find(list); found != status.end()) kept[list] = container_states(*found);
+  }
+  pod = Json{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", std::move(kept)}};
+}
+
+void trim_object(Json& object) {
+  if (const auto metadata = object.find("metadata"); metadata != object.end()) {
+    metadata->erase("managedFields");
+    if (const auto annotations = metadata->find("annotations"); annotations != metadata->end()) {
+      annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
+    }
+  }
+  if (const auto status = object.find("status"); status != object.end() && object.value("kind", "") == "DaemonSet") {
+    *status = only(*status, {"observedGeneration", "desiredNumberScheduled"});
+  }
+}
+
+}  // namespace cistern::reconcile

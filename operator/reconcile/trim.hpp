@@ -1,0 +1,19 @@
+// What of an object is worth keeping: 5 000 nodes and their agents fit into the operator's memory because most of each is dropped. Pure.
+#pragma once
+
+#include "operator/kube/resource.hpp"
+
+namespace cistern::reconcile {
+
+// name, uid, labels, our annotations; spec.unschedulable and taints; the Ready condition's status.
+void trim_node(kube::Json& node);
+// name, namespace, labels.
+void trim_namespace(kube::Json& ns);
+// What says where an agent runs (or shall run), whether it is ready, and what keeps it from it: metadata of ours, nodeName, or the affinity
+// while there is none, phase, podIP, conditions (PodScheduled, Ready) and the states of its containers.
+void trim_pod(kube::Json& pod);
+// Drops metadata.managedFields and kubectl's copy of what was applied; of a DaemonSet's status only observedGeneration and
+// desiredNumberScheduled stay.
+void trim_object(kube::Json& object);
+
+}  // namespace cistern::reconcile

@@ -1,0 +1,161 @@
+#include "operator/run/run.hpp"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include <openssl/rand.h>
+#include <spdlog/spdlog.h>
+
+#include "base/clock.hpp"
+#include "base/encoding.hpp"
+#include "base/version.hpp"
+#include "operator/kube/configuration.hpp"
+#include "operator/kube/leader_election.hpp"
+#include "operator/reconcile/controllers.hpp"
+#include "operator/reconcile/counting_client.hpp"
+#include "operator/run/endpoints.hpp"
+
+namespace cistern::run {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr unsigned kOldestMinor = 30;
+constexpr seconds kStopLimit{12};  // below a pod's usual grace period
+constexpr milliseconds kDrainLimit{500};
+
+std::string random_identity() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::array<std::uint8_t, 4> bytes{};
+  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
+  return fmt::format("{}_{}", host.data(), to_hex(bytes));
+}
+
+// Threads wait for the network most of the time; an arena for each would keep what the others could use.
+void save_memory() {
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+// Waits for a signal on a thread of its own, then asks for a stop. What hangs longer than the limit is not waited for.
+class Signals {
+ public:
+  explicit Signals(std::stop_source& stop) : stop_(stop) {
+    ::sigemptyset(&set_);
+    for (const int signal : {SIGTERM, SIGINT}) ::sigaddset(&set_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    thread_ = std::jthread([this](const std::stop_token& ended) { wait(ended); });
+  }
+
+ private:
+  void wait(const std::stop_token& ended) {
+    const timespec tick{0, 100'000'000};
+    SteadyTime asked = SteadyTime::max();
+    while (!ended.stop_requested()) {
+      const int signal = ::sigtimedwait(&set_, nullptr, &tick);
+      if (signal > 0 && asked == SteadyTime::max()) {
+        spdlog::info("ending: signal=\"{}\"", ::strsignal(signal));
+        asked = clock_.steady();
+        stop_.request_stop();
+      } else if (signal > 0 || (asked != SteadyTime::max() && clock_.steady() - asked > kStopLimit)) {
+        spdlog::warn("ending at once: what was under way did not end in time, the Lease runs out by itself");
+        spdlog::default_logger()->flush();
+        ::_exit(1);
+      }
+    }
+  }
+
+  SystemClock clock_;
+  std::stop_source& stop_;
+  sigset_t set_{};
+  std::jthread thread_;
+};
+
+Result<unsigned> supported_minor(kube::Client& client) {
+  const auto version = client.server_version();
+  if (!version) return fail(version.error());
+  if (*version < kube::Version{1, kOldestMinor}) {
+    return fail(ErrorCode::kInvalid, "the API server is Kubernetes {}.{}; Cistern needs 1.{} or newer", version->major, version->minor,
+                kOldestMinor);
+  }
+  return version->minor;
+}
+
+// What has been listed is trimmed by now; the pages that it came in go back to the kernel.
+void give_back_memory(const reconcile::Controllers& controllers, const std::stop_token& stop) {
+  while (!controllers.has_synced() && !stop.stop_requested()) std::this_thread::sleep_for(milliseconds(200));
+  ::malloc_trim(0);
+}
+
+}  // namespace
+
+Result<void> run(Settings settings) {
+  save_memory();
+  std::stop_source stop;
+  const Signals signals(stop);
+  const SystemClock clock;
+  if (settings.identity.empty()) settings.identity = random_identity();
+
+  auto configuration = kube::find_configuration(settings.kubeconfig);
+  if (!configuration) return fail(configuration.error());
+  kube::ClientOptions client_options;
+  client_options.user_agent = fmt::format("cistern-operator/{}", kVersion);
+  auto client = kube::make_client(std::move(*configuration), client_options);
+  if (!client) return fail(client.error());
+  const auto minor = supported_minor(**client);
+  if (!minor) return fail(minor.error());
+  settings.installation.kubernetes_minor = *minor;
+
+  reconcile::Metrics metrics(kVersion);
+  reconcile::CountingClient counting(**client, metrics);
+  const auto events = kube::make_event_recorder(counting, clock, {.instance = settings.identity, .ns = "default"});
+  const auto probe = reconcile::make_agent_probe();
+  reconcile::ControllersOptions options;
+  options.policy.cleanup_limit = settings.cleanup_limit;
+  options.resync = settings.resync;
+  options.namespace_pod_security = settings.namespace_pod_security;
+  reconcile::Controllers controllers(counting, clock, *events, metrics, *probe, settings.installation, options);
+
+  const Endpoints endpoints(metrics, controllers);
+  auto server = open_server(endpoints, settings.metrics, settings.health);
+  if (!server) return fail(server.error());
+  (*server)->start();
+  metrics.leader(settings.lease, false);
+  controllers.start();
+  const std::jthread trimming([&](const std::stop_token& ended) { give_back_memory(controllers, ended); });
+  spdlog::info("running: version={} namespace={} identity={} kubernetes=1.{}", kVersion, settings.installation.ns, settings.identity,
+               *minor);
+
+  kube::ElectionOptions election;
+  election.lease = {settings.installation.ns, settings.lease};
+  election.identity = settings.identity;
+  const auto lead = [&](std::stop_token token) {
+    metrics.leader(settings.lease, true);
+    spdlog::info("leading: lease={}/{}", settings.installation.ns, settings.lease);
+    controllers.lead(std::move(token));
+    metrics.leader(settings.lease, false);
+  };
+  const auto observed = [&](const std::string& holder) {
+    if (holder != settings.identity) spdlog::info("following: leader={}", holder);
+  };
+  auto ended = kube::run_election(counting, clock, election, lead, observed, stop.get_token());
+  if (!ended) {
+    spdlog::error("the Lease is lost, ending at once: {}", ended.error().message);
+    spdlog::default_logger()->flush();
+    ::_exit(1);
+  }
+  controllers.stop();
+  (*server)->drain(kDrainLimit);
+  return {};
+}
+
+}  // namespace cistern::run

@@ -1,0 +1,51 @@
+// Plays what a cluster does with DaemonSets, where there is only an API server: the DaemonSet controller (a pod for each node with the
+// label, pods of DaemonSets that are gone go), the kubelets (pods run, become ready, read their Secret again when they are annotated) and
+// the agents themselves (their answers).
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "operator/kube/client.hpp"
+#include "operator/reconcile/agents.hpp"
+
+namespace cistern::reconcile {
+
+class DaemonSets final : public AgentProbe {
+ public:
+  // Plays on a thread of its own, until it is destroyed.
+  DaemonSets(kube::Client& client, std::string ns);
+  ~DaemonSets() override;
+
+  // Nodes on which nothing ends any more.
+  void kill_node(const std::string& name);
+  // What every agent has counted since its start.
+  void set_counters(AgentReport counters);
+
+  // AgentProbe
+  std::vector<Result<AgentReport>> ask(const std::vector<std::string>& addresses, std::uint16_t port,
+                                       std::chrono::milliseconds limit) override;
+
+ private:
+  void play();
+  void make_pod(const kube::Json& daemon_set, const std::string& node);
+  void remove_pod(const kube::Json& pod);
+  void run_pod(const kube::Json& pod);
+
+  kube::Client& client_;
+  const std::string ns_;
+  std::mutex mutex_;
+  std::set<std::string> dead_nodes_;
+  std::map<std::string, std::string> hash_at_;  // address → what the agent there has in force
+  AgentReport counters_;
+  unsigned next_address_ = 1;
+  std::atomic<bool> ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace cistern::reconcile

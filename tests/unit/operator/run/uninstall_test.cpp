@@ -1,0 +1,116 @@
+#include "operator/run/uninstall.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "operator/kube/configuration.hpp"
+#include "operator/reconcile/desired.hpp"
+#include "tests/fakes/api_server/api_server.hpp"
+
+namespace cistern::run {
+namespace {
+
+using kube::Json;
+using testing::Contains;
+using testing::HasSubstr;
+
+class UninstallTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    kube::Configuration configuration;
+    configuration.server = server_.url();
+    client_ = std::move(*kube::make_client(configuration, {.timeout = std::chrono::seconds(2)}));
+    settings_.timeout = std::chrono::seconds(3);
+    server_.put(kube::kDeployments, named("cistern-operator", {{"spec", {{"replicas", 2}}}}));
+    server_.put(kube::kLeases, named("cistern-operator"));
+    for (const auto* resource : kOurs) server_.put(*resource, ours("cistern-default"));
+    server_.put(kube::kNodes,
+                Json{{"metadata", {{"name", "n1"}, {"labels", {{std::string(render::kGroupLabel), "default"}, {"zone", "a"}}}}}});
+    server_.put(kube::kMirrorPolicies, Json{{"metadata", {{"name", "default"}, {"finalizers", {"other/one", reconcile::kFinalizer}}}},
+                                            {"spec", {{"retries", 1}}},
+                                            {"status", {{"agents", {{"ready", 3}}}}}});
+  }
+
+  static Json named(const std::string& name, Json rest = Json::object()) {
+    rest["metadata"]["name"] = name;
+    rest["metadata"]["namespace"] = "cistern-system";
+    return rest;
+  }
+  static Json ours(const std::string& name) {
+    auto object = named(name);
+    object["metadata"]["labels"] = {
+        {"app.kubernetes.io/managed-by", "cistern"}, {"cistern.dev/policy", "default"}, {"cistern.dev/group", "default"}};
+    return object;
+  }
+  Result<void> uninstall_now() {
+    return uninstall(*client_, clock_, settings_, [this](const std::string& line) { said_.push_back(line); });
+  }
+
+  static constexpr std::array kOurs = {&kube::kDaemonSets, &kube::kServices, &kube::kSecrets, &kube::kNetworkPolicies, &kube::kConfigMaps};
+  fakes::ApiServer server_;
+  SystemClock clock_;
+  std::unique_ptr<kube::Client> client_;
+  UninstallSettings settings_;
+  std::vector<std::string> said_;
+};
+
+TEST_F(UninstallTest, RemovesWhatTheOperatorMadeAndKeepsThePolicies) {
+  server_.put(kube::kSecrets, named("theirs"));
+  const auto done = uninstall_now();
+  ASSERT_TRUE(done) << done.error().message;
+  for (const auto* resource : kOurs) EXPECT_FALSE(server_.object(*resource, {"cistern-system", "cistern-default"})) << resource->kind;
+  EXPECT_TRUE(server_.object(kube::kSecrets, {"cistern-system", "theirs"}));
+  EXPECT_EQ(server_.object(kube::kDeployments, {"cistern-system", "cistern-operator"})->at("spec").at("replicas"), 0);
+  EXPECT_FALSE(server_.object(kube::kLeases, {"cistern-system", "cistern-operator"}));
+  EXPECT_EQ(server_.object(kube::kNodes, {"", "n1"})->at("metadata").at("labels"), Json({{"zone", "a"}}));
+  const auto policy = server_.object(kube::kMirrorPolicies, {"", "default"});
+  ASSERT_TRUE(policy);
+  EXPECT_EQ(policy->at("metadata").at("finalizers"), Json::array({"other/one"}));
+  EXPECT_EQ(policy->at("spec").at("retries"), 1);
+  EXPECT_FALSE(policy->contains("status"));
+}
+
+TEST_F(UninstallTest, MayBeRunAgain) {
+  ASSERT_TRUE(uninstall_now());
+  server_.remove(kube::kDeployments, {"cistern-system", "cistern-operator"});
+  server_.forget_requests();
+  const auto again = uninstall_now();
+  EXPECT_TRUE(again) << again.error().message;
+}
+
+TEST_F(UninstallTest, WaitsForAgentsButNotForThoseOfADeadNode) {
+  auto pod = ours("cistern-default-x");
+  pod["spec"]["nodeName"] = "n1";
+  server_.put(kube::kPods, pod);
+  const auto begun = std::chrono::steady_clock::now();
+  const auto done = uninstall_now();
+  EXPECT_TRUE(done) << done.error().message;
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, settings_.timeout / 2);
+  EXPECT_THAT(said_, Contains(HasSubstr("agent cistern-default-x on node n1 has not ended")));
+}
+
+TEST_F(UninstallTest, SaysWhatCouldNotBeRemoved) {
+  server_.add_fault({.method = "DELETE", .path = "/services/", .times = 0, .status = 403, .message = "services are forbidden"});
+  const auto done = uninstall_now();
+  ASSERT_FALSE(done);
+  EXPECT_THAT(done.error().message, HasSubstr("Service cistern-system/cistern-default"));
+  EXPECT_THAT(done.error().message, HasSubstr("services are forbidden"));
+  // The rest is done all the same.
+  EXPECT_EQ(server_.object(kube::kMirrorPolicies, {"", "default"})->at("metadata").at("finalizers"), Json::array({"other/one"}));
+}
+
+TEST_F(UninstallTest, AStatusThatMayNotBeClearedDoesNotHoldTheFinalizer) {
+  server_.add_fault({.method = "PATCH", .path = "/status", .times = 0, .status = 403});
+  EXPECT_TRUE(uninstall_now());
+  EXPECT_THAT(said_, Contains(HasSubstr("the status of policy default stays")));
+  EXPECT_EQ(server_.object(kube::kMirrorPolicies, {"", "default"})->at("metadata").at("finalizers"), Json::array({"other/one"}));
+}
+
+TEST_F(UninstallTest, APassingTroubleIsTriedAgain) {
+  server_.add_fault({.method = "DELETE", .path = "/daemonsets/", .times = 1, .status = 500});
+  EXPECT_TRUE(uninstall_now());
+  EXPECT_FALSE(server_.object(kube::kDaemonSets, {"cistern-system", "cistern-default"}));
+}
+
+}  // namespace
+}  // namespace cistern::run
