@@ -38,8 +38,13 @@ std::string status_json(const Status& status) {
   for (const auto& fill : status.fills) fills.push_back(to_json(fill));
   auto upstreams = json::array();
   for (const auto& one : status.upstreams) upstreams.push_back(to_json(one));
+  auto peers = json::array();
+  for (const auto& peer : status.peers) {
+    peers.push_back({{"address", peer.address}, {"zone", peer.zone}, {"self", peer.self}, {"passed_over", peer.passed_over}});
+  }
   return dump({{"fills", std::move(fills)},
                {"upstreams", std::move(upstreams)},
+               {"peers", std::move(peers)},
                {"config_hash", status.config_hash},
                {"policy", status.policy},
                {"version", status.version},

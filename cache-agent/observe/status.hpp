@@ -20,8 +20,17 @@ struct FillStatus {
   std::string upstream;
 };
 
+// One of the group's agents, as this one sees it.
+struct PeerStatus {
+  std::string address;
+  std::string zone;
+  bool self = false;
+  bool passed_over = false;
+};
+
 struct Status {
   std::vector<FillStatus> fills;
+  std::vector<PeerStatus> peers;
   std::vector<UpstreamStatus> upstreams;
   std::string config_hash;
   std::string policy;
@@ -31,7 +40,8 @@ struct Status {
 
 // {"fills":[{"key","received","total","upstream"}],
 //  "upstreams":[{"name","state":"closed"|"half-open"|"open","failures","latency_ms","error"}],
-//  "config_hash","policy","version","store":{"bytes","objects","blobs","evictions","reserved"}}; what is not known is null.
+//  "peers":[{"address","zone","self","passed_over"}],"config_hash","policy","version","store":{"bytes","objects","blobs","evictions","reserved"}};
+//  what is not known is null.
 std::string status_json(const Status& status);
 
 // {"status":"ok","config_hash","policy","version"}

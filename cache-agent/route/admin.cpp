@@ -55,6 +55,10 @@ http::Response Admin::status() const {
     status.fills.push_back({std::move(fill.key), fill.received, fill.total, std::move(fill.upstream)});
   }
   status.upstreams = upstream_states(*runtime);
+  if (const auto* directory = runtime->directory()) {
+    for (auto& peer : directory->peers())
+      status.peers.push_back({std::move(peer.address), std::move(peer.zone), peer.self, peer.passed_over});
+  }
   status.config_hash = runtime->hash();
   status.policy = runtime->config().policy;
   status.version = kVersion;

@@ -233,10 +233,13 @@ class Cluster(Kubectl):
 
     def install(self, image, *settings):
         """Loads the image `cistern.dev/cistern:dev` on every node and installs the chart, or upgrades it. Returns when its pods are Ready."""
-        chart = ROOT / "charts/cistern"
-        if not (chart / "Chart.yaml").exists():
-            raise Failure(f"{chart} is not there, so there is nothing to install; --bare makes a cluster without it")
         self.load_image(image)
+        self.install_chart(ROOT / "charts/cistern", *settings)
+
+    def install_chart(self, chart, *settings):
+        """With the image that is on the nodes."""
+        if not pathlib.Path(chart).exists():
+            raise Failure(f"{chart} is not there, so there is nothing to install; --bare makes a cluster without it")
         try:
             self.helm("upgrade", "--install", "cistern", chart, f"--namespace={SYSTEM_NAMESPACE}", "--create-namespace", "--wait", "--timeout=120s",
                       "--set=image.repository=cistern.dev/cistern", "--set=image.tag=dev", "--set=image.pullPolicy=IfNotPresent", *settings)

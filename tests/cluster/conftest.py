@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from cluster import Cluster
+from cistern import Cistern
+from cluster import ROOT, Cluster
 from layout import folder_of_tests
 
 
@@ -28,3 +29,21 @@ def made():
 @pytest.fixture(scope="session")
 def cluster(made):
     return made.cluster
+
+
+@pytest.fixture(scope="session")
+def installed(made):
+    """Cistern, installed once, and the seconds that `helm install` took with its image on the nodes."""
+    cluster = made.cluster
+    cluster.delete("daemonset/web", "service/web")  # test_cluster.py's, which has the agents' host port
+    cluster.load_image(Cistern.build_image())
+    start = time.monotonic()
+    cluster.install_chart(ROOT / "charts/cistern")
+    return Cistern(cluster), time.monotonic() - start
+
+
+@pytest.fixture
+def cistern(installed):
+    """Cistern as installed. Policies that a test leaves are removed after it."""
+    yield installed[0]
+    installed[0].remove_policies()

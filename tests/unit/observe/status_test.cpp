@@ -17,6 +17,7 @@ TEST(Status, SaysWhatIsGoingOn) {
   health.latency = std::chrono::milliseconds(12);
   health.last_error = "refused";
   status.upstreams = {{"quay.io", health}, {"main", {}}};
+  status.peers = {{"10.0.0.1:5050", "a", true, false}, {"10.0.0.2:5050", "b", false, true}};
   status.config_hash = "0123456789abcdef";
   status.policy = "default";
   status.version = "1.2.3";
@@ -27,6 +28,8 @@ TEST(Status, SaysWhatIsGoingOn) {
               {"key": "go/x", "received": 5, "total": null, "upstream": "main"}],
     "upstreams": [{"name": "quay.io", "state": "half-open", "failures": 4, "latency_ms": 12, "error": "refused"},
                   {"name": "main", "state": "closed", "failures": 0, "latency_ms": null, "error": ""}],
+    "peers": [{"address": "10.0.0.1:5050", "zone": "a", "self": true, "passed_over": false},
+              {"address": "10.0.0.2:5050", "zone": "b", "self": false, "passed_over": true}],
     "config_hash": "0123456789abcdef", "policy": "default", "version": "1.2.3",
     "store": {"bytes": 7, "objects": 0, "blobs": 2, "evictions": 0, "reserved": 0}})"));
 }

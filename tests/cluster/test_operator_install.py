@@ -1,0 +1,157 @@
+"""From `helm install` and `kubectl apply` to caches that serve."""
+
+import concurrent.futures
+import json
+import pathlib
+import time
+
+import images
+from cistern import REGISTRY, condition, is_ready, policy
+from cluster import SYSTEM_NAMESPACE
+from world import MODULES
+
+SERVICE = f"http://cistern-default.{SYSTEM_NAMESPACE}.svc.cluster.local:5050"
+
+
+def client_pod(node):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"client-{node}", "labels": {"app": "client"}},
+            "spec": {"nodeName": node, "terminationGracePeriodSeconds": 0, "containers": [{"name": "client", "image": images.CLIENT}]}}
+
+
+def test_the_first_policy_is_ready_a_minute_after_install(cistern, installed):
+    start = time.monotonic()
+    cistern.apply(policy())
+    found = cistern.wait_ready(timeout=60)
+    assert installed[1] + time.monotonic() - start <= 60
+    assert found["status"]["agents"]["ready"] == found["status"]["agents"]["desired"] == 2
+    assert found["status"]["nodes"]["selected"] == 2
+    listed = cistern.cluster.kubectl("get", "mp")
+    assert "default" in listed and "True" in listed and "2/2" in listed
+
+
+def test_a_pod_downloads_modules_through_the_service(cistern, cluster):
+    cistern.apply(policy())
+    cistern.wait_ready()
+    cluster.world.serve_modules(go=str(cluster.tools.go))
+    cluster.apply(client_pod("node1"))
+    cluster.wait_for_pods("app=client", 1)
+    for name in ("go.mod", "go.sum"):
+        text = (pathlib.Path(MODULES) / name).read_text()
+        cluster.kubectl("exec", "--stdin", "client-node1", "--", "sh", "-c", f"mkdir -p /tmp/m && cat >/tmp/m/{name}", stdin=text)
+    download = f"cd /tmp/m && GOPROXY={SERVICE}/go/ GOSUMDB=sum.golang.org GONOSUMDB= go mod download -x 2>&1 | tail -3; ls /tmp/go/pkg/mod/cache/download | wc -l"
+    done = cluster.pod_exec("client-node1", "sh", "-c", download, timeout=240)
+    assert int(done.split()[-1]) > 3, done
+    before = len(cluster.world.go_requests())
+    assert before > 100
+    cluster.pod_exec("client-node1", "sh", "-c", f"go clean -modcache; {download}", timeout=240)
+    again = [each for each in cluster.world.go_requests()[before:] if each.path.endswith((".zip", ".mod", ".info"))]
+    assert not again, "the second time all comes from the caches"
+
+
+def test_a_node_pulls_by_its_own_loopback_address(cistern, cluster, tmp_path):
+    cluster.world.push(images.random_image(tmp_path / "small.tar", "app:v1", 2_000_000, seed=1), "team/small:v1")
+    cistern.apply(policy())
+    cistern.wait_ready()
+    for node in ("node1", "node2"):
+        assert pull(cluster, node, "team/small:v1", tmp_path) == 0
+    layer_fetches = [each for each in cluster.world.registry_requests()
+                     if "/team/small/blobs/" in each.path and each.method == "GET" and each.size > 1_000_000]
+    assert len(layer_fetches) == 1
+    assert cistern.on_node("node1", "/go/").startswith("Go modules are served by the pods listener")
+
+
+def test_a_large_cold_image_asked_for_on_both_nodes_at_once_is_fetched_once(cistern, cluster, tmp_path):
+    size = 200_000_000
+    cluster.world.push(images.random_image(tmp_path / "large.tar", "app:v1", size, seed=2), "team/large:v1")
+    cistern.apply(policy())
+    cistern.wait_ready()
+    cistern.wait_peers()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        codes = list(pool.map(lambda node: pull(cluster, node, "team/large:v1", tmp_path), ("node1", "node2")))
+    assert codes == [0, 0]
+    fetched = [each for each in cluster.world.registry_requests() if "/team/large/blobs/" in each.path and each.method == "GET"]
+    assert sum(each.size for each in fetched) < 1.1 * size, fetched
+
+
+def test_agents_hold_no_token_and_run_without_privilege(cistern, cluster):
+    cistern.apply(policy())
+    cistern.wait_ready()
+    for pod in cistern.agents().values():
+        assert is_ready(pod)
+        spec = pod["spec"]
+        assert spec["automountServiceAccountToken"] is False
+        assert not [volume for volume in spec["volumes"] if "projected" in volume]
+        for container in spec["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"] and context["capabilities"]["drop"] == ["ALL"]
+            assert context.get("runAsNonRoot") or spec["securityContext"]["runAsNonRoot"]
+
+
+def test_the_operator_can_change_no_node_but_for_its_label(cistern, cluster):
+    account = f"system:serviceaccount:{SYSTEM_NAMESPACE}:cistern-operator"
+
+    def patch(body):
+        return cluster.kubectl("patch", "node", "node1", "--type=merge", f"--patch={json.dumps(body)}", f"--as={account}", "--dry-run=server", check=False)
+
+    allowed = patch({"metadata": {"labels": {"cistern.dev.node-restriction.kubernetes.io/group": "other"}}})
+    assert allowed.returncode == 0, allowed.stderr
+    for body in ({"metadata": {"labels": {"other": "x"}}}, {"spec": {"unschedulable": True}}, {"metadata": {"annotations": {"x": "y"}}}):
+        refused = patch(body)
+        assert refused.returncode != 0, body
+        assert "cistern" in refused.stderr, "the message says whose rule it is"
+
+
+def test_the_service_accounts_may_do_no_more_than_they_need(cluster):
+    def may(account, verb, resource, namespace=SYSTEM_NAMESPACE):
+        return cluster.kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", f"--as=system:serviceaccount:{SYSTEM_NAMESPACE}:{account}",
+                               check=False).stdout.strip() == "yes"
+
+    for verb, resource, namespace in [("get", "secrets", "default"), ("list", "secrets", "kube-system"), ("create", "pods", SYSTEM_NAMESPACE),
+                                      ("delete", "nodes", ""), ("create", "clusterroles", ""), ("update", "nodes", ""),
+                                      ("delete", "namespaces", ""), ("create", "pods/exec", SYSTEM_NAMESPACE), ("impersonate", "users", "")]:
+        assert not may("cistern-operator", verb, resource, namespace), (verb, resource)
+    assert may("cistern-operator", "patch", "daemonsets")
+    for verb, resource in [("get", "secrets"), ("list", "pods"), ("get", "nodes"), ("get", "mirrorpolicies.cistern.dev"), ("create", "events")]:
+        assert not may("cistern-agent", verb, resource), (verb, resource)
+
+
+def test_helm_test_passes(cistern, cluster):
+    cistern.apply(policy())
+    cistern.wait_ready()
+    cluster.helm("test", "cistern", f"--namespace={SYSTEM_NAMESPACE}", "--timeout=60s")
+
+
+def test_what_is_not_there_is_told_by_the_status(cistern, cluster):
+    """A missing Secret and an unreachable upstream are Degraded and leave the policy Ready; each is gone from the status when it is put right."""
+    upstreams = [{"name": "world", "url": f"http://{REGISTRY}", "credentialsRef": {"name": "robot"}}]
+    cistern.apply(policy(images={"registries": [{"name": REGISTRY, "upstreams": upstreams}]}))
+    found = cistern.wait_ready()
+    degraded = condition(found, "Degraded")
+    assert degraded["status"] == "True" and "robot" in degraded["message"] and SYSTEM_NAMESPACE in degraded["message"]
+    cluster.apply({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth", "metadata": {"name": "robot"},
+                   "stringData": {"username": "robot", "password": "do-not-print"}}, namespace=SYSTEM_NAMESPACE)
+    try:
+        cluster.wait_for("the Secret to be seen", lambda: condition(cistern.get(), "Degraded").get("status") == "False", 15)
+        text = json.dumps(cistern.get()) + cluster.kubectl("get", "events", "--all-namespaces", "--output=json")
+        assert "do-not-print" not in text
+        cluster.wait_for("the credentials to be in force", lambda: cistern.hash_in_force("node1") == cistern.hash_wanted(), 15)
+    finally:
+        cluster.delete("secret", "robot", f"--namespace={SYSTEM_NAMESPACE}")
+
+
+def test_an_image_that_can_not_be_pulled_is_named_in_the_status(cistern, cluster):
+    cistern.apply(policy(agent={"image": "registry.world:5000/none/there:v9"}))
+
+    def told():
+        entry = condition(cistern.get(), "Ready")
+        return entry.get("status") == "False" and "none/there:v9" in entry.get("message", "") and entry
+
+    entry = cluster.wait_for("the status to name the image", told, 60)
+    assert entry["reason"] == "ImagePullFailed"
+
+
+def pull(cluster, node, image, folder):
+    """Pulls by containerd through the node's agent, as kubelet will do once the runtime is configured; returns ctr's exit code."""
+    hosts = f"/run/certs-{pathlib.Path(folder).name}"
+    cluster.node_exec(node, "sh", "-c", f"mkdir -p '{hosts}/{REGISTRY}' && cat >'{hosts}/{REGISTRY}/hosts.toml'", stdin='[host."http://127.0.0.1:5050"]\n  capabilities = ["pull", "resolve"]\n')
+    return cluster.node_exec(node, "ctr", "-n", "k8s.io", "images", "pull", "--hosts-dir", hosts, f"{REGISTRY}/{image}", check=False, timeout=240).returncode
