@@ -14,7 +14,6 @@ from cistern import BUILD, IMAGE
 from cluster import SYSTEM_NAMESPACE
 from system import Failure, run, wait_until
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 
 
 class Relay:
@@ -107,10 +106,11 @@ class OutsideOperator:
     def start(self):
         environment = {**os.environ}
         if self._faketime:
-            if not pathlib.Path(FAKETIME).exists():
-                raise Failure(f"{FAKETIME} is not there; install the package libfaketime")
+            library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+            if library is None:
+                raise Failure("libfaketime.so.1 is not there; install the package libfaketime")
             # Of the wall clock only: the steady one is what the kernel counts.
-            environment |= {"LD_PRELOAD": FAKETIME, "FAKETIME": self._faketime, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            environment |= {"LD_PRELOAD": str(library), "FAKETIME": self._faketime, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(BUILD / "bin/cistern-operator"), "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={SYSTEM_NAMESPACE}", f"--image={IMAGE}",
@@ -152,6 +152,10 @@ class OutsideOperator:
     def mutating_requests(self):
         """Those that it made so far, its Lease apart."""
         return sum(self.metric("rest_client_requests_total", method=method) for method in ("POST", "PATCH", "DELETE"))
+
+    def requests(self):
+        """All that it made so far."""
+        return self.metric("rest_client_requests_total")
 
     def resident(self):
         """Bytes."""
