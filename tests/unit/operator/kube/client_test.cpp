@@ -45,9 +45,9 @@ TEST(Client, TurnsEachStatusIntoAnErrorThatOneCanActOn) {
   ApiServer server;
   const auto client = client_of(server);
   const std::pair<unsigned, ErrorCode> cases[] = {
-      {400, ErrorCode::kInvalid},  {401, ErrorCode::kForbidden}, {403, ErrorCode::kForbidden}, {404, ErrorCode::kNotFound},
-      {405, ErrorCode::kInvalid},  {408, ErrorCode::kTimeout},   {409, ErrorCode::kConflict},  {410, ErrorCode::kGone},
-      {422, ErrorCode::kInvalid},  {500, ErrorCode::kUpstream},  {502, ErrorCode::kUpstream},  {503, ErrorCode::kUpstream},
+      {400, ErrorCode::kInvalid}, {401, ErrorCode::kForbidden}, {403, ErrorCode::kForbidden}, {404, ErrorCode::kNotFound},
+      {405, ErrorCode::kInvalid}, {408, ErrorCode::kTimeout},   {409, ErrorCode::kConflict},  {410, ErrorCode::kGone},
+      {422, ErrorCode::kInvalid}, {500, ErrorCode::kUpstream},  {502, ErrorCode::kUpstream},  {503, ErrorCode::kUpstream},
       {504, ErrorCode::kTimeout},
   };
   for (const auto& [status, code] : cases) {
