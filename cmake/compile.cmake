@@ -37,6 +37,10 @@ target_compile_options(cistern_options INTERFACE
 # Asio, Beast and spdlog are compiled once (lib/base/third_party.cpp) instead of in every file that includes them.
 target_compile_definitions(cistern_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ALLOW_DEPRECATED_HEADERS)
+# Programs export nothing. libcpprest has a copy of Asio in it, compiled with other settings; the dynamic linker would give it ours, of
+# which some functions do something else (asio_handler_allocate), and it would crash.
+target_compile_options(cistern_options INTERFACE -fvisibility=hidden)
+target_compile_definitions(cistern_options INTERFACE BOOST_ASIO_DISABLE_VISIBILITY)
 target_include_directories(cistern_options INTERFACE "${CMAKE_SOURCE_DIR}/lib" "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 
 set(CISTERN_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them")

@@ -262,6 +262,7 @@ Result<void> RestClient::watch(const Resource& resource, const WatchOptions& opt
   WatchDecoder decoder(resource, asked.what);
   Result<void> decoded;
   const auto on_bytes = [&](std::string_view bytes) {
+    if (bytes.empty() && options.on_open) options.on_open();
     decoded = decoder.feed(bytes, [&](WatchEvent event) {
       if (!either.stop_requested()) on_event(std::move(event));
     });

@@ -36,9 +36,10 @@ struct WatchEvent {
 
 struct WatchOptions {
   Selection selection;
-  std::string resource_version;       // events after this one
-  std::chrono::seconds timeout{300};  // asked of the server (timeoutSeconds)
-  std::chrono::seconds silence{330};  // without a byte: the watch is taken for dead. Above `timeout`
+  std::string resource_version;        // events after this one
+  std::chrono::seconds timeout{300};   // asked of the server (timeoutSeconds)
+  std::chrono::seconds silence{330};   // without a byte: the watch is taken for dead. Above `timeout`
+  std::function<void()> on_open = {};  // the server has accepted the watch; what follows are its events
 };
 
 struct ApplyOptions {

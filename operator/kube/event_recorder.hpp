@@ -1,5 +1,6 @@
 // Events that people see with `kubectl describe`. Recording never blocks and never fails: events are written by a thread of its own, those
-// like one of the last minutes only count up (series), and what the API server will not take is dropped with a line in the log.
+// like one of the last ten minutes only count up (series, written at most once a minute), no object gets more than 25 at once and one in
+// five minutes after that, and what the API server will not take is dropped with a line in the log.
 #pragma once
 
 #include <memory>
@@ -28,7 +29,7 @@ struct RecorderOptions {
   std::string ns = "cistern-system";  // of events about objects without a namespace: `default`, as the API demands
 };
 
-// Ends after writing what it has, within a second.
+// Ends after writing what it has, within a second, unless a call hangs: that is waited for (see Client::interrupt).
 std::unique_ptr<EventRecorder> make_event_recorder(Client& client, const Clock& clock, RecorderOptions options);
 
 }  // namespace cistern::kube

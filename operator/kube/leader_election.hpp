@@ -20,10 +20,12 @@ struct ElectionOptions {
   std::chrono::seconds retry_period{2};
 };
 
-// Blocks. Waits until this process leads, calls `lead` with a token on a thread of its own, and renews until `stop` is asked for (then the
-// Lease is given back after `lead` has returned, and the result is success) or the Lease is lost: the token is stopped and the result is an
-// error: the process must exit, since what it still does may collide with the next leader. `observed` is called with the holder's identity
-// whenever it changes.
+// Blocks. Waits until this process leads, calls `lead` with a token on a thread of its own, and renews until `stop` is asked for or
+// `lead` returns (the Lease is given back after that, and the result is success) or the Lease is lost: the token is stopped, `client` is
+// interrupted, and the result, once `lead` has returned, is an error: the process must exit, since what it still does may collide with the
+// next leader. `observed` is called with the holder's identity whenever it changes.
+//
+// `client` should have a time limit of half the renew deadline or less, so that one call that hangs does not lose the Lease.
 Result<void> run_election(Client& client, const Clock& clock, const ElectionOptions& options,
                           const std::function<void(std::stop_token)>& lead, const std::function<void(const std::string& holder)>& observed,
                           std::stop_token stop);

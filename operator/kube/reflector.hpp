@@ -4,6 +4,7 @@
 // Source of the rules: Kubernetes API concepts, "Efficient detection of changes"; the shape is client-go's Reflector.
 #pragma once
 
+#include <optional>
 #include <random>
 #include <stop_token>
 #include <string>
@@ -36,13 +37,17 @@ class Reflector {
  public:
   // `client`, `sink` and `clock` outlive it.
   Reflector(Client& client, const Resource& resource, ReflectorOptions options, Sink& sink, const Clock& clock);
-  // Blocks until `stop` is asked for.
+  // Blocks until `stop` is asked for; a list under way is waited for (see Client::interrupt).
   void run(std::stop_token stop);
 
  private:
   Result<std::string> list();
   Result<void> watch(std::string& resource_version, std::stop_token stop);
+  // Watches from that version on, again and again, until a list is needed or `stop` is asked for.
+  void follow(std::string resource_version, const std::stop_token& stop);
   std::chrono::milliseconds next_pause();
+  // After `error`, or after nothing that was an error.
+  void pause(const Error* error, const std::stop_token& stop);
   void tell(const Error* error);
 
   Client& client_;
@@ -51,7 +56,7 @@ class Reflector {
   Sink& sink_;
   const Clock& clock_;
   unsigned failures_ = 0;
-  bool connected_ = false;
+  std::optional<bool> connected_;  // as last told
   std::minstd_rand random_{std::random_device{}()};
 };
 

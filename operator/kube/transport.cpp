@@ -292,6 +292,7 @@ Outcome Transport::stream(const HttpRequest& asked, std::chrono::milliseconds li
   const unsigned status = progress->answer.status;
   lock.unlock();
   std::string error_body;
+  if (status == 200 && !on_bytes({})) return HttpAnswer{status, {}, {}};
   for (;;) {
     if (stop.stop_requested()) return tl::unexpected(impl_->no_answer(stop, silence));
     const auto bytes = reader.take();

@@ -192,21 +192,22 @@ std::string ApiConnection::events_after(const ApiRequest& request, const Place& 
 }
 
 bool ApiConnection::follow(const ApiRequest& request, const Place& place, const Fault& fault, std::uint64_t after) {
-  struct Open {
-    explicit Open(ApiServer& server) : owner(server) { count(1); }
-    ~Open() { count(-1); }
-    void count(int change) const {
-      const std::lock_guard lock(owner.mutex_);
-      owner.watches_ += static_cast<std::size_t>(change);
-      owner.changed_.notify_all();
-    }
-    ApiServer& owner;
+  const auto count = [this](std::size_t change) {
+    const std::lock_guard lock(owner_.mutex_);
+    owner_.watches_ += change;
+    owner_.changed_.notify_all();
+    return owner_.orders_.size();  // what was ordered before is not for this watch
   };
-  const Open open(owner_);
+  const auto orders = count(1);
+  const bool good = follow(request, place, fault, after, orders);
+  count(static_cast<std::size_t>(-1));
+  return good;
+}
+
+bool ApiConnection::follow(const ApiRequest& request, const Place& place, const Fault& fault, std::uint64_t after, std::size_t orders) {
   const auto timeout = std::strtoul(request.parameter("timeoutSeconds").c_str(), nullptr, 10);
   const auto until = timeout > 0 ? Clock::now() + std::chrono::seconds(timeout) : Clock::time_point::max();
   std::unique_lock lock(owner_.mutex_);
-  std::size_t orders = owner_.orders_.size();
   for (;;) {
     std::string lines = owner_.stalled_ ? std::string() : events_after(request, place, after);
     bool end = Clock::now() >= until && !owner_.stalled_;

@@ -36,6 +36,7 @@ class ApiConnection {
   bool write_stream(std::string_view bytes, const Fault& fault);
   bool watch(const ApiRequest& request, const Place& place, const Fault& fault);
   bool follow(const ApiRequest& request, const Place& place, const Fault& fault, std::uint64_t after);
+  bool follow(const ApiRequest& request, const Place& place, const Fault& fault, std::uint64_t after, std::size_t orders);
 
   bool read_request(ApiRequest& request);
   bool wait(std::chrono::milliseconds duration);

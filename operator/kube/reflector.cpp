@@ -1,0 +1,123 @@
+#include "operator/kube/reflector.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "operator/kube/pause.hpp"
+
+namespace cistern::kube {
+namespace {
+
+// A watch that lived this long was a good one: the next failure is a first one.
+constexpr std::chrono::seconds kLived{10};
+// Watches of one client do not all end in the same moment.
+constexpr long kSpread = 60;
+constexpr std::chrono::seconds kSilenceBeyondTimeout{30};
+
+void name_kind(Json& object, const Resource& resource) {
+  object["apiVersion"] = resource.api_version();
+  object["kind"] = resource.kind;
+}
+
+}  // namespace
+
+Reflector::Reflector(Client& client, const Resource& resource, ReflectorOptions options, Sink& sink, const Clock& clock)
+    : client_(client), resource_(resource), options_(std::move(options)), sink_(sink), clock_(clock) {}
+
+void Reflector::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    auto version = list();
+    if (stop.stop_requested()) return;
+    if (version) {
+      follow(std::move(*version), stop);
+    } else {
+      tell(&version.error());
+      pause(&version.error(), stop);
+    }
+  }
+}
+
+Result<std::string> Reflector::list() {
+  auto list = client_.list(resource_, options_.selection);
+  if (!list) return fail(list.error());
+  std::vector<Json> objects;
+  for (auto& item : (*list)["items"]) {
+    name_kind(item, resource_);
+    objects.push_back(std::move(item));
+  }
+  auto version = metadata(*list, "resourceVersion");
+  if (version.empty()) return fail(ErrorCode::kUpstream, "list {}: the answer has no resourceVersion", resource_.plural);
+  sink_.replace(std::move(objects));
+  tell(nullptr);
+  return version;
+}
+
+void Reflector::follow(std::string resource_version, const std::stop_token& stop) {
+  for (bool first = true; !stop.stop_requested(); first = false) {
+    const auto begin = clock_.steady();
+    const auto before = resource_version;
+    const auto ended = watch(resource_version, stop);
+    if (stop.stop_requested()) return;
+    const bool good = clock_.steady() - begin >= kLived || resource_version != before;
+    if (good) failures_ = 0;
+    if (ended) {
+      // It goes on at once; one that the server ends at once again and again is no watch.
+      if (!good && ++failures_ > 1) pause(nullptr, stop);
+      continue;
+    }
+    if (ended.error().code == ErrorCode::kGone) {
+      spdlog::info("a watch's version is gone, listing again resource={} version={}", resource_.plural, resource_version);
+      // Nothing is wrong with that, unless it is said of a list that is a moment old.
+      if (first && !good) pause(nullptr, stop);
+      return;
+    }
+    tell(&ended.error());
+    pause(&ended.error(), stop);
+  }
+}
+
+Result<void> Reflector::watch(std::string& resource_version, std::stop_token stop) {
+  WatchOptions options;
+  options.selection = options_.selection;
+  options.resource_version = resource_version;
+  options.timeout -= std::chrono::seconds(std::uniform_int_distribution<long>(0, kSpread)(random_));
+  options.silence = options.timeout + kSilenceBeyondTimeout;
+  options.on_open = [this] { tell(nullptr); };
+  const auto on_event = [&](WatchEvent event) {
+    if (auto version = metadata(event.object, "resourceVersion"); !version.empty()) resource_version = std::move(version);
+    if (event.type == WatchEvent::Type::kBookmark) return;
+    name_kind(event.object, resource_);
+    if (event.type == WatchEvent::Type::kDeleted) {
+      sink_.removed(std::move(event.object));
+    } else {
+      sink_.changed(std::move(event.object));
+    }
+  };
+  return client_.watch(resource_, options, on_event, stop);
+}
+
+std::chrono::milliseconds Reflector::next_pause() {
+  auto pause = options_.first_pause;
+  for (unsigned i = 0; i < failures_ && pause < options_.longest_pause; ++i) pause *= 2;
+  ++failures_;
+  pause = std::min(pause, options_.longest_pause);
+  return pause + std::chrono::milliseconds(std::uniform_int_distribution<long>(0, pause.count() / 2)(random_));
+}
+
+void Reflector::pause(const Error* error, const std::stop_token& stop) {
+  auto pause = next_pause();
+  if (error != nullptr && error->retry_after) pause = std::max<std::chrono::milliseconds>(pause, *error->retry_after);
+  pause_until(clock_, clock_.steady() + pause, stop);
+}
+
+void Reflector::tell(const Error* error) {
+  const bool connected = error == nullptr;
+  if (connected_ == connected) return;
+  if (error != nullptr) spdlog::warn("not up to date resource={} reason=\"{}\"", resource_.plural, error->message);
+  if (connected && connected_) spdlog::info("up to date again resource={}", resource_.plural);
+  connected_ = connected;
+  sink_.connected(error);
+}
+
+}  // namespace cistern::kube
