@@ -122,9 +122,12 @@ json pod_spec(const plan::Group& group, const Installation& installation) {
 
 nlohmann::json daemon_set(const plan::Group& group, const Owner& owner, const Installation& installation, const std::string& start_hash) {
   const auto labels = object_labels(group.policy, group.name);
+  // It can not be changed later, and a group's name may go from one policy to another.
+  Labels selector = labels;
+  selector.erase(std::string(kPolicyOfObject));
   json object = make_object("apps/v1", "DaemonSet", "cistern-" + group.name, labels, owner, installation);
   object["spec"] = {
-      {"selector", {{"matchLabels", labels}}},
+      {"selector", {{"matchLabels", selector}}},
       {"updateStrategy",
        {{"type", "RollingUpdate"}, {"rollingUpdate", {{"maxUnavailable", max_unavailable(group.effective.settings.node_config)}}}}},
       {"template",

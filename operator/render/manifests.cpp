@@ -34,7 +34,8 @@ config::Config group_config(const plan::Group& group, const Installation& instal
   config.storage.path = kCacheFolder;
   if (settings.peers.mode == model::PeersMode::kOff) return config;
   config.peers.enabled = true;
-  config.peers.dns = fmt::format("{}.{}.svc.{}:{}", peers_service(group), installation.ns, installation.cluster_domain, pods_port(group));
+  // With a dot at its end, as the pods' search list would make four questions of each.
+  config.peers.dns = fmt::format("{}.{}.svc.{}.:{}", peers_service(group), installation.ns, installation.cluster_domain, pods_port(group));
   config.peers.key_file = kPeerKeyFile;
   return config;
 }

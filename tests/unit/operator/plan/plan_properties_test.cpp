@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <random>
 #include <set>
 
@@ -219,21 +219,20 @@ Cluster large_cluster() {
 TEST(PlanSpeed, of_5000_nodes_and_100_policies_is_within_300_ms) {
   const auto cluster = large_cluster();
   ASSERT_EQ(cluster.policies.size(), 100U);
-  auto best = std::chrono::steady_clock::duration::max();
+  double best = 1e9;
   ClusterPlan plan;
-  // The best of several: other programs share this machine.
+  // Processor time, and the best of several: other programs share this machine.
   for (int round = 0; round < 5; ++round) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = std::clock();
     plan = plan_of_cluster(cluster);
-    best = std::min(best, std::chrono::steady_clock::now() - start);
+    best = std::min(best, 1000.0 * static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
   }
   EXPECT_EQ(plan.group_of_node.size(), 5000U);
   EXPECT_GT(plan.groups.size(), 600U);
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(best).count();
-  RecordProperty("milliseconds", static_cast<int>(took));
-  fmt::print("planned in {} ms: {} groups\n", took, plan.groups.size());
+  RecordProperty("milliseconds", static_cast<int>(best));
+  fmt::print("planned in {:.0f} ms: {} groups\n", best, plan.groups.size());
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && defined(NDEBUG)
-  EXPECT_LE(took, 300);
+  EXPECT_LE(best, 300);
 #endif
 }
 

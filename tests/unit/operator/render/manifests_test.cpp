@@ -84,7 +84,7 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   EXPECT_EQ(config.go_views[0].upstreams[0].credentials, (config::Credentials{"ann", "sesame", ""}));
   EXPECT_EQ(config.registries[0].upstreams[0].credentials, (config::Credentials{"bob", "pw", ""}));
   EXPECT_EQ(config.storage.path, "/var/lib/cistern/cache");
-  EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local:5050");
+  EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5050");
   EXPECT_EQ(config.peers.key, kPeerKey);
   EXPECT_EQ(config.peers.previous_key, "fedcba9876543210");
   EXPECT_EQ(config.server.drain_timeout, std::chrono::seconds(5));
@@ -175,6 +175,16 @@ TEST(GroupDaemonSet, rolls_only_for_what_an_agent_reads_as_it_starts) {
   EXPECT_EQ(rolled["spec"]["template"], before["spec"]["template"]);
 }
 
+TEST(GroupDaemonSet, has_a_selector_that_stays_when_its_name_goes_to_another_policy) {
+  const auto selector = [](const std::string& policy) {
+    plan::Group group = group_of(kGo);
+    group.policy = policy;
+    return group_objects(group, {policy, "1"}, installation(), {}, kPeerKey)->daemon_set["spec"]["selector"];
+  };
+  EXPECT_EQ(selector("one"), selector("two"));
+  EXPECT_EQ(selector("one")["matchLabels"][std::string(kGroupOfObject)], "default");
+}
+
 TEST(GroupDaemonSet, replaces_at_least_one_agent_at_a_time) {
   for (const auto* none : {"0", "0%"}) {
     const auto object = objects_of(fmt::format("nodeConfig: {{maxUnavailable: {}}}", none)).daemon_set;
@@ -217,7 +227,7 @@ TEST(GroupDaemonSet, in_the_hosts_network_keeps_the_node_listener_on_loopback_an
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->config.listeners.node, "127.0.0.1:5050");
   EXPECT_EQ(loaded->config.listeners.pods, "0.0.0.0:5053");
-  EXPECT_EQ(loaded->config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local:5053");
+  EXPECT_EQ(loaded->config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5053");
   EXPECT_EQ(objects.service["spec"]["ports"][0]["port"], 5053);
   EXPECT_EQ(objects.daemon_set["spec"]["template"]["spec"]["dnsPolicy"], "ClusterFirstWithHostNet");
   for (const auto& port : agent(objects)["ports"]) EXPECT_EQ(port["hostPort"], port["containerPort"]) << port;
