@@ -2,16 +2,20 @@
 // Exit codes: 0 done, 1 it failed, 2 the command line or a policy is wrong.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/encoding.hpp"
 #include "base/log.hpp"
+#include "base/units.hpp"
 #include "operator/init/first_policy.hpp"
 #include "operator/model/parse.hpp"
+#include "operator/model/schema.hpp"
 #include "operator/model/validate.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
@@ -40,7 +44,8 @@ struct Arguments {
   bool force = false;
   std::string region;
   std::string profile;
-  std::vector<std::string> words;  // fields of explain, patterns of purge
+  std::string timeout = "30s";
+  std::vector<std::string> words;  // fields of explain, patterns of purge, the URL of check-health
 };
 
 int report(const Error& error) {
@@ -149,6 +154,28 @@ int purge(const Arguments& arguments) {
   return 0;
 }
 
+int print_crd(const Arguments&) {
+  fmt::print("{}", model::custom_resource_definition_yaml());
+  return 0;
+}
+
+// For `helm test`: the image has no other client.
+int check_health(const Arguments& arguments) {
+  const auto limit = parse_duration(arguments.timeout);
+  if (!limit) return report(limit.error());
+  const auto end = std::chrono::steady_clock::now() + *limit;
+  standalone::AgentHttp http;
+  while (true) {
+    const auto answer = http.get(arguments.words.front());
+    if (answer) {
+      fmt::print("{}: {}\n", arguments.words.front(), *answer);
+      return 0;
+    }
+    if (std::chrono::steady_clock::now() >= end) return report(answer.error());
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
 struct Command {
   CLI::App* app;
   int (*run)(const Arguments&);
@@ -199,7 +226,14 @@ std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
   listen(drop);
   drop->add_option("patterns", arguments.words, "Patterns of keys, as the agent's log shows them")->required();
 
-  return {{run, standalone}, {first, init}, {exports, env}, {files, render_files}, {why, explain}, {drop, purge}};
+  CLI::App* crd = add("crd", "Print the CustomResourceDefinition of MirrorPolicy");
+
+  CLI::App* health = add("check-health", "Ask a URL until it answers 200, as /readyz of a ready program does");
+  health->add_option("url", arguments.words, "The URL")->required()->expected(1);
+  health->add_option("--timeout", arguments.timeout, "How long to go on asking")->capture_default_str();
+
+  return {{run, standalone}, {first, init}, {exports, env},   {files, render_files},
+          {why, explain},    {drop, purge}, {crd, print_crd}, {health, check_health}};
 }
 
 }  // namespace

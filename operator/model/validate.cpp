@@ -109,12 +109,11 @@ void check_overlay(const std::string& path, const Node& overlay, bool region, Pr
   if (!region) return;
   static constexpr std::string_view kWhy =
       "can not be set in a region: at a pod's creation its node is unknown; set it in spec or in a profile";
-  if (const Node* injection = overlay.find("injection")) problems.add(injection->position, path + ".injection", kWhy);
-  const Node* go = overlay.find("go");
-  for (const auto* field : {"private", "sumDB", "allowDirect", "deny"}) {
-    if (const Node* node = go != nullptr ? go->find(field) : nullptr) {
-      problems.add(node->position, fmt::format("{}.go.{}", path, field), kWhy);
-    }
+  for (const auto field : kNotInRegions) {
+    const auto dot = std::min(field.find('.'), field.size());
+    const Node* node = overlay.find(field.substr(0, dot));
+    if (node != nullptr && dot < field.size()) node = node->find(field.substr(dot + 1));
+    if (node != nullptr) problems.add(node->position, fmt::format("{}.{}", path, field), kWhy);
   }
 }
 

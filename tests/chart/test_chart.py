@@ -1,0 +1,309 @@
+"""What the chart makes: valid for the API server, no more rights than it lists, and no way round them."""
+
+import json
+import re
+import time
+
+import pytest
+import yaml
+
+from conftest import SOURCE
+from helm import ALL_VALUES, CHART, EVERYTHING, NAMESPACE, helm, objects, pod_templates, rendered
+
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:cistern-operator"
+UNINSTALL = f"system:serviceaccount:{NAMESPACE}:cistern-uninstall"
+AGENT = f"system:serviceaccount:{NAMESPACE}:cistern-agent"
+GROUP = "cistern.dev.node-restriction.kubernetes.io/group"
+
+
+@pytest.mark.parametrize("values", ALL_VALUES)
+def test_helm_finds_nothing_to_lint(values):
+    done = helm("lint", "--strict", CHART, values=ALL_VALUES[values])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[WARNING]" not in done.stdout + done.stderr
+
+
+WRONG_VALUES = {
+    "unknown value": ({"replicas": 3}, "replicas"),
+    "unknown value of the operator": ({"operator": {"replica": 3}}, "replica"),
+    "text for a number": ({"operator": {"replicas": "2"}}, "/operator/replicas"),
+    "no replica": ({"operator": {"replicas": 0}}, "/operator/replicas"),
+    "unknown pull policy": ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+    "repository with a digest": ({"image": {"repository": "a/b@sha256:0"}}, "/image/repository"),
+    "short digest": ({"image": {"digest": "sha256:0"}}, "/image/digest"),
+    "unknown log level": ({"operator": {"logLevel": "loud"}}, "/operator/logLevel"),
+    "level under which no agent starts": ({"namespace": {"podSecurity": "baseline"}}, "/namespace/podSecurity"),
+    "time without a unit": ({"uninstall": {"timeout": "120"}}, "/uninstall/timeout"),
+    "budget that lets no node be drained": ({"operator": {"podDisruptionBudget": {"minAvailable": 2}}}, "would let no node be drained"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_VALUES)
+def test_wrong_values_are_refused_by_name(case):
+    values, words = WRONG_VALUES[case]
+    done = helm("template", "cistern", CHART, values=values)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_older_kubernetes_is_refused():
+    done = helm("template", "cistern", CHART, "--kube-version", "1.29.9")
+    assert done.returncode != 0
+    assert "kubeVersion: >=1.30.0-0" in done.stderr
+    assert helm("template", "cistern", CHART, "--kube-version", "1.30.0-gke.1").returncode == 0
+
+
+def monitoring_crds():
+    """Of the Prometheus Operator's kinds, which the API server has to know; their schema is its own affair."""
+    for plural, kind in (("servicemonitors", "ServiceMonitor"), ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")):
+        spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema = {"type": "object", "properties": {"spec": spec}}
+        yield {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.monitoring.coreos.com"},
+            "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]},
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(api):
+    """The chart's objects by its defaults in the API server, all but what hooks run."""
+    api.kubectl("create", "namespace", NAMESPACE)
+    for crd in monitoring_crds():
+        api.apply_crd("-f", "-", stdin=json.dumps(crd))
+    lasting = [one for one in objects({}) if one["kind"] not in ("Pod", "Job")]
+    answer = api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(lasting))
+    assert answer.stderr == ""
+    return api
+
+
+@pytest.mark.parametrize("values", ALL_VALUES)
+def test_the_api_server_takes_it_without_a_warning(installed, values):
+    answer = installed.kubectl("apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-", stdin=rendered(ALL_VALUES[values]))
+    assert answer.stderr == ""
+
+
+@pytest.mark.parametrize("values", ALL_VALUES)
+def test_its_pods_are_admitted_under_the_restricted_level(installed, values):
+    installed.kubectl("apply", "-f", "-", stdin=json.dumps({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "restricted", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}))
+    seen = []
+    for name, template in pod_templates(ALL_VALUES[values]):
+        spec = {key: value for key, value in template["spec"].items() if key != "priorityClassName"}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "restricted"}, "spec": spec}
+        installed.kubectl("apply", "--dry-run=server", "-f", "-", stdin=json.dumps(pod))
+        seen.append(name)
+    assert sorted(seen) == ["cistern-operator", "cistern-test-health", "cistern-uninstall"]
+
+
+def test_its_pods_have_no_privilege():
+    for name, template in pod_templates({}):
+        spec = template["spec"]
+        assert spec["securityContext"]["runAsUser"] == 65532, name
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert "hostNetwork" not in spec and "volumes" not in spec, name
+        assert spec["automountServiceAccountToken"] is (name != "cistern-test-health"), name
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}, name
+            assert container["resources"]["requests"] and container["resources"]["limits"]["memory"], name
+
+
+def test_agents_have_neither_a_token_nor_a_role():
+    accounts = {one["metadata"]["name"]: one for one in objects(EVERYTHING) if one["kind"] == "ServiceAccount"}
+    assert all(one["automountServiceAccountToken"] is False for one in accounts.values())
+    bound = [subject["name"] for one in objects(EVERYTHING) if one["kind"].endswith("RoleBinding") for subject in one["subjects"]]
+    assert "cistern-agent" in accounts
+    assert set(bound) == {"cistern-operator", "cistern-uninstall"}
+
+
+def allowed(api, account, verb, resource, namespace=None, name=None):
+    resource, _, subresource = resource.partition("/")
+    scope = ["--namespace", namespace] if namespace else ["--all-namespaces"]
+    part = ["--subresource", subresource] if subresource else []
+    target = f"{resource}/{name}" if name else resource
+    answer = api.kubectl("auth", "can-i", verb, target, "--as", account, *scope, *part, check=False)
+    return answer.stdout.strip() == "yes"
+
+
+ALLOWED = [
+    ("patch", "mirrorpolicies.cistern.dev", None), ("patch", "mirrorpolicies.cistern.dev/status", None),
+    ("patch", "nodes", None), ("watch", "namespaces", None), ("patch", "daemonsets.apps", NAMESPACE), ("create", "secrets", NAMESPACE),
+    ("delete", "services", NAMESPACE), ("patch", "pods", NAMESPACE), ("update", "leases.coordination.k8s.io", NAMESPACE),
+    ("create", "events.events.k8s.io", "default"), ("create", "events.events.k8s.io", NAMESPACE),
+]  # fmt: skip
+DENIED = [
+    ("get", "secrets", "kube-system"), ("list", "secrets", None), ("list", "configmaps", None), ("create", "pods", NAMESPACE),
+    ("delete", "pods", NAMESPACE), ("create", "pods/exec", NAMESPACE), ("get", "pods", "default"), ("create", "daemonsets.apps", "default"),
+    ("create", "mirrorpolicies.cistern.dev", None), ("delete", "mirrorpolicies.cistern.dev", None), ("delete", "nodes", None),
+    ("create", "nodes", None), ("patch", "nodes/status", None), ("get", "nodes/proxy", None), ("delete", "namespaces", None),
+    ("patch", "namespaces", None), ("create", "events.events.k8s.io", "kube-system"), ("create", "serviceaccounts/token", NAMESPACE),
+    ("create", "clusterrolebindings.rbac.authorization.k8s.io", None), ("escalate", "clusterroles.rbac.authorization.k8s.io", None),
+    ("patch", "deployments.apps", NAMESPACE), ("patch", "validatingadmissionpolicies.admissionregistration.k8s.io", None),
+    ("patch", "customresourcedefinitions.apiextensions.k8s.io", None), ("impersonate", "users", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb,resource,namespace", ALLOWED)
+def test_the_operator_may(installed, verb, resource, namespace):
+    assert allowed(installed, OPERATOR, verb, resource, namespace)
+
+
+@pytest.mark.parametrize("verb,resource,namespace", DENIED)
+def test_the_operator_may_not(installed, verb, resource, namespace):
+    assert not allowed(installed, OPERATOR, verb, resource, namespace)
+
+
+def test_of_namespaces_the_operator_labels_its_own_only(installed):
+    assert allowed(installed, OPERATOR, "patch", "namespaces", None, NAMESPACE)
+    assert not allowed(installed, OPERATOR, "patch", "namespaces", None, "kube-system")
+    roles = [one for one in objects({"namespace": {"podSecurity": ""}}) if one["kind"] == "ClusterRole"]
+    assert not any("patch" in rule["verbs"] for role in roles for rule in role["rules"] if "namespaces" in rule["resources"])
+
+
+@pytest.mark.parametrize("verb,resource", [("get", "secrets"), ("list", "pods"), ("get", "configmaps"), ("get", "mirrorpolicies.cistern.dev")])
+def test_an_agent_may_nothing(installed, verb, resource):
+    assert not allowed(installed, AGENT, verb, resource, NAMESPACE)
+
+
+def test_no_right_is_a_wildcard():
+    for one in objects(EVERYTHING):
+        for rule in one.get("rules") or []:
+            assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"], one["metadata"]["name"]
+
+
+@pytest.fixture
+def node(installed):
+    name = "held"
+    installed.kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": {
+        "name": name, "labels": {"zone": "a"}, "annotations": {"a": "b"}}}))
+    # The policy is in force within moments of its creation.
+    end = time.monotonic() + 30
+    while installed.kubectl("label", "node", name, "other=x", "--dry-run=server", "--as", OPERATOR, check=False).returncode == 0:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    yield name
+    installed.kubectl("delete", "node", name)
+
+
+LABELS = "changes only those that begin with cistern.dev.node-restriction.kubernetes.io/"
+HELD = {
+    "another label": ({"metadata": {"labels": {"other": "x"}}}, LABELS),
+    "a label changed": ({"metadata": {"labels": {"zone": "b"}}}, LABELS),
+    "a label removed": ({"metadata": {"labels": {"zone": None}}}, LABELS),
+    "ours and another": ({"metadata": {"labels": {GROUP: "g", "other": "x"}}}, LABELS),
+    "an annotation": ({"metadata": {"annotations": {"c": "d"}}}, "annotations, finalizers and owners alone"),
+    "an annotation removed": ({"metadata": {"annotations": {"a": None}}}, "annotations, finalizers and owners alone"),
+    "a finalizer": ({"metadata": {"finalizers": ["example.com/a"]}}, "annotations, finalizers and owners alone"),
+    "unschedulable": ({"spec": {"unschedulable": True}}, "spec alone"),
+    "a taint": ({"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}}, "spec alone"),
+}
+
+
+@pytest.mark.parametrize("account", [OPERATOR, UNINSTALL])
+@pytest.mark.parametrize("case", HELD)
+def test_of_a_node_only_our_labels_change(installed, node, account, case):
+    patch, words = HELD[case]
+    done = installed.kubectl("patch", "node", node, "--type=merge", "-p", json.dumps(patch), "--as", account, check=False)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize("account", [OPERATOR, UNINSTALL])
+def test_our_label_is_put_on_and_taken_off(installed, node, account):
+    for value in ("one", "two", None):
+        patch = json.dumps({"metadata": {"labels": {GROUP: value}}})
+        installed.kubectl("patch", "node", node, "--type=merge", "-p", patch, "--as", account)
+
+
+def test_others_change_nodes_as_before(installed, node):
+    installed.kubectl("label", "node", node, "other=x")
+
+
+def test_a_namespace_that_would_refuse_agents_is_said_at_once(installed):
+    # `lookup` asks the cluster only in a real or server-side run.
+    installed.kubectl("create", "namespace", "hard")
+    installed.kubectl("label", "namespace", "hard", "pod-security.kubernetes.io/enforce=baseline")
+    command = ["install", "cistern", CHART, "--namespace", "hard", "--dry-run=server", "--kubeconfig", installed.kubeconfig]
+    refused = helm(*command, values={"namespace": {"podSecurity": ""}, "crd": {"install": False}})
+    assert refused.returncode != 0
+    assert "kubectl label --overwrite namespace hard pod-security.kubernetes.io/enforce=privileged" in refused.stderr
+
+
+def test_the_crd_is_the_one_in_crds():
+    made = [one for one in objects({}) if one["kind"] == "CustomResourceDefinition"]
+    assert made == [yaml.safe_load((SOURCE / "crds" / "mirrorpolicies.cistern.dev.yaml").read_text())]
+
+
+def test_a_package_holds_all_of_it(tmp_path):
+    done = helm("package", CHART, "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    packed = helm("template", "cistern", next(tmp_path.glob("*.tgz")), "--namespace", NAMESPACE, values=EVERYTHING)
+    assert packed.stdout == rendered(EVERYTHING)
+
+
+def test_the_uninstall_hook_runs_before_anything_goes():
+    hooks = [one for one in objects({}) if "pre-delete" in one["metadata"].get("annotations", {}).get("helm.sh/hook", "")]
+    weights = {one["kind"]: int(one["metadata"]["annotations"]["helm.sh/hook-weight"]) for one in hooks}
+    assert weights["ServiceAccount"] < weights["ClusterRoleBinding"] < weights["Job"]
+    assert {one["metadata"]["name"] for one in hooks} == {"cistern-uninstall"}
+
+
+def dashboard():
+    maps = [one for one in objects(EVERYTHING) if one["kind"] == "ConfigMap"]
+    return json.loads(maps[0]["data"]["cistern.json"])
+
+
+def alerts():
+    rules = [one for one in objects(EVERYTHING) if one["kind"] == "PrometheusRule"]
+    return [rule for group in rules[0]["spec"]["groups"] for rule in group["rules"]]
+
+
+def test_alerts_say_what_to_do():
+    for rule in alerts():
+        assert rule["labels"]["severity"] in ("warning", "critical"), rule["alert"]
+        assert rule["annotations"]["summary"].endswith("."), rule["alert"]
+        assert rule["annotations"]["description"], rule["alert"]
+
+
+def metrics_of(expressions):
+    names = set()
+    for expression in expressions:
+        plain = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on) \([^)]*\)", "", expression)
+        names |= set(re.findall(r"\b(?:cistern|controller_runtime|workqueue|leader_election|rest_client|process)_[a-z_]+", plain))
+    return {re.sub(r"_bucket$", "", name) for name in names}
+
+
+def test_alerts_and_dashboard_use_metrics_that_are_documented():
+    page = (SOURCE / "docs" / "operations.md").read_text()
+    panels = [target["expr"] for panel in dashboard()["panels"] for target in panel.get("targets", [])]
+    used = metrics_of(panels + [rule["expr"] for rule in alerts()])
+    assert len(used) > 15
+    assert [name for name in sorted(used) if f"`{name}" not in page] == []
+
+
+def test_every_alert_and_every_value_is_documented():
+    page = (SOURCE / "docs" / "operations.md").read_text()
+    assert [rule["alert"] for rule in alerts() if f"`{rule['alert']}`" not in page] == []
+
+    def leaves(schema, path):
+        for name, below in schema.get("properties", {}).items():
+            yield from leaves(below, f"{path}.{name}" if path else name)
+        if "properties" not in schema:
+            yield path
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = [value for value in leaves(schema, "") if value != "global"]
+    assert len(values) > 25
+    assert [value for value in values if f"`{value}`" not in page] == []
+
+
+def test_every_metric_of_the_source_is_documented():
+    page = (SOURCE / "docs" / "operations.md").read_text()
+    names = set()
+    for folder in ("cache-agent", "operator"):
+        for file in (SOURCE / folder).rglob("*.cpp"):
+            names |= set(re.findall(r'"((?:cistern|controller_runtime|workqueue|leader_election|rest_client)_[a-z_]+)"', file.read_text()))
+    assert "cistern_requests_total" in names
+    assert [name for name in sorted(names) if f"`{name}" not in page] == []
