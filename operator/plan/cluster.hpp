@@ -31,10 +31,9 @@ struct Group {
   std::string profile;
   std::vector<std::string> nodes;  // sorted
   model::Effective effective;      // what the nodes' agents do, and their images
-  // What pods see of Go, whose own profile counts, not their node's: as /go/ (the policy in this region, without a profile; no upstream:
-  // Go is not served), and by the views of all profiles of the policy, in this region, by name.
-  model::Go go;
+  // What pods see of Go, whose own profile counts, not their node's: by the views of all profiles of the policy, in this region, by name …
   std::vector<View> views;
+  model::Go go;  // … and as /go/: the policy in this region, without a profile. No upstream: Go is not served
 };
 
 // A region or profile that nodes or namespaces name and the policy does not define; the base applies to them. Nodes' regions are usually

@@ -15,7 +15,7 @@ struct Notice {
   yaml::Position position;  // of nothing where the policy is no file
   std::string path;
   std::string reason;
-  std::string scope;  // where or when: "in standalone mode", "yet"
+  std::string scope = "yet";  // where or when: "in standalone mode", "yet"
   // "policy.yaml:12: spec.prefetch: accepted, but not in force yet: …"
   std::string to_string() const;
 };

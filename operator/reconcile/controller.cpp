@@ -33,6 +33,7 @@ void Controller::reconcile(const std::string& item) {
   const auto begun = clock_.steady();
   const auto outcome = reconcile_(item);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled) return;  // the program ends
   if (!outcome) {
     metrics_.reconciled(name_, "error", took);
     const auto& error = outcome.error();

@@ -22,6 +22,7 @@ class CountingClient final : public kube::Client {
   Result<void> remove(const kube::Resource& resource, const kube::ObjectKey& key, const kube::RemoveOptions& options) override;
   Result<void> watch(const kube::Resource& resource, const kube::WatchOptions& options,
                      const std::function<void(kube::WatchEvent)>& on_event, std::stop_token stop) override;
+  void interrupt() override { client_.interrupt(); }
 
  private:
   kube::Client& client_;

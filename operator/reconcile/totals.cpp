@@ -18,7 +18,7 @@ void Totals::begin(const std::string& policy, const kube::Json& status) {
   if (!fresh || !status.is_object() || !status.contains("cache")) return;
   const auto& cache = status.at("cache");
   const auto saved = cache.find("upstreamBytesSaved");
-  if (saved == cache.end() || !saved->is_number_unsigned()) return;
+  if (saved == cache.end() || !saved->is_number_integer()) return;
   known->second.continued = true;
   known->second.sum.sent_bytes = saved->get<std::uint64_t>();
 }

@@ -31,6 +31,7 @@ using std::chrono::seconds;
 constexpr unsigned kOldestMinor = 30;
 constexpr seconds kStopLimit{12};  // below a pod's usual grace period
 constexpr milliseconds kDrainLimit{500};
+constexpr seconds kElectionCall{4};  // below half of the renew deadline, so that one call that hangs does not lose the Lease
 
 std::string random_identity() {
   std::array<char, 256> host{};
@@ -105,18 +106,22 @@ Result<void> run(Settings settings) {
   const SystemClock clock;
   if (settings.identity.empty()) settings.identity = random_identity();
 
-  auto configuration = kube::find_configuration(settings.kubeconfig);
+  const auto configuration = kube::find_configuration(settings.kubeconfig);
   if (!configuration) return fail(configuration.error());
   kube::ClientOptions client_options;
   client_options.user_agent = fmt::format("cistern-operator/{}", kVersion);
-  auto client = kube::make_client(std::move(*configuration), client_options);
+  const auto client = kube::make_client(*configuration, client_options);
   if (!client) return fail(client.error());
+  client_options.timeout = kElectionCall;
+  const auto election_client = kube::make_client(*configuration, client_options);
+  if (!election_client) return fail(election_client.error());
   const auto minor = supported_minor(**client);
   if (!minor) return fail(minor.error());
   settings.installation.kubernetes_minor = *minor;
 
   reconcile::Metrics metrics(kVersion);
   reconcile::CountingClient counting(**client, metrics);
+  reconcile::CountingClient counting_election(**election_client, metrics);
   const auto events = kube::make_event_recorder(counting, clock, {.instance = settings.identity, .ns = "default"});
   const auto probe = reconcile::make_agent_probe();
   reconcile::ControllersOptions options;
@@ -139,6 +144,8 @@ Result<void> run(Settings settings) {
   election.lease = {settings.installation.ns, settings.lease};
   election.identity = settings.identity;
   const auto lead = [&](std::stop_token token) {
+    // Whether the Lease is lost or given back: nothing of ours may be written after that.
+    const std::stop_callback cut(token, [&] { (*client)->interrupt(); });
     metrics.leader(settings.lease, true);
     spdlog::info("leading: lease={}/{}", settings.installation.ns, settings.lease);
     controllers.lead(std::move(token));
@@ -147,12 +154,13 @@ Result<void> run(Settings settings) {
   const auto observed = [&](const std::string& holder) {
     if (holder != settings.identity) spdlog::info("following: leader={}", holder);
   };
-  auto ended = kube::run_election(counting, clock, election, lead, observed, stop.get_token());
+  auto ended = kube::run_election(counting_election, clock, election, lead, observed, stop.get_token());
   if (!ended) {
     spdlog::error("the Lease is lost, ending at once: {}", ended.error().message);
     spdlog::default_logger()->flush();
     ::_exit(1);
   }
+  (*client)->interrupt();
   controllers.stop();
   (*server)->drain(kDrainLimit);
   return {};

@@ -59,6 +59,16 @@ contexts: [{{name: test, context: {{cluster: test, user: admin}}}}]
             raise AssertionError(f"kubectl {' '.join(map(str, arguments))}: {done.stdout}{done.stderr}")
         return done
 
+    def apply_crd(self, *arguments, stdin=None):
+        """Applies one CRD and waits until it is served (`kubectl wait` gives up where there are no conditions yet)."""
+        answer = self.kubectl("apply", "--server-side", *arguments, stdin=stdin)
+        name = answer.stdout.split("/")[1].split()[0]
+        end = time.monotonic() + 60
+        while self.kubectl("get", name.split(".")[0], check=False).returncode != 0:
+            assert time.monotonic() < end, self.kubectl("get", "crd", name, "-o", "yaml").stdout
+            time.sleep(0.1)
+        return answer
+
 
 def start(command, log, processes):
     with open(log, "wb") as out:

@@ -70,8 +70,7 @@ def installed(api):
     """The chart's objects by its defaults in the API server, all but what hooks run."""
     api.kubectl("create", "namespace", NAMESPACE)
     for crd in monitoring_crds():
-        api.kubectl("apply", "-f", "-", stdin=json.dumps(crd))
-        api.kubectl("wait", "--for=condition=Established", f"crd/{crd['metadata']['name']}", "--timeout=30s")
+        api.apply_crd("-f", "-", stdin=json.dumps(crd))
     lasting = [one for one in objects({}) if one["kind"] not in ("Pod", "Job")]
     answer = api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(lasting))
     assert answer.stderr == ""

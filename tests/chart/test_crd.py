@@ -1,7 +1,6 @@
 """What the API server makes of the CRD: it takes it without a warning, and refuses wrong policies with the field's path."""
 
 import json
-import time
 
 import pytest
 import yaml
@@ -15,13 +14,7 @@ CRD = SOURCE / "crds" / f"{NAME}.yaml"
 @pytest.fixture(scope="module")
 def served(api):
     """The answer to the CRD's `kubectl apply`, once policies are served."""
-    answer = api.kubectl("apply", "--server-side", "-f", CRD)
-    api.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=30s")
-    end = time.monotonic() + 30
-    while api.kubectl("get", "mirrorpolicies", check=False).returncode != 0:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return answer
+    return api.apply_crd("-f", CRD)
 
 
 def policy(spec, name="default"):
@@ -34,6 +27,7 @@ def apply(api, text, *arguments):
 
 def test_it_is_taken_without_a_warning_and_within_the_cost_budget(api, served):
     assert served.stderr == ""
+    api.kubectl("wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=30s")
     conditions = {one["type"]: one for one in json.loads(api.kubectl("get", "crd", NAME, "-o", "json").stdout)["status"]["conditions"]}
     assert conditions["Established"]["status"] == "True"
     assert conditions["NamesAccepted"]["status"] == "True"

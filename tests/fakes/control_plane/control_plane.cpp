@@ -78,7 +78,9 @@ bool ControlPlane::start_api_server() {
                "--service-account-signing-key-file=" + (folder_ / "accounts.key").string(), "--service-cluster-ip-range=10.96.0.0/16",
                "--disable-admission-plugins=ServiceAccount", "--shutdown-delay-duration=0s"}},
       folder_ / "api-server.log");
-  auto client = kube::make_client(configuration(), {.timeout = std::chrono::seconds(2)});
+  kube::ClientOptions options;
+  options.timeout = std::chrono::seconds(2);
+  auto client = kube::make_client(configuration(), options);
   if (!client) return false;
   return comes_true(kStart,
                     [&] {

@@ -92,7 +92,12 @@ TEST_F(WorkQueueTest, SuccessForgetsFailures) {
 }
 
 TEST_F(WorkQueueTest, FailuresOfOneItemDoNotSlowAnother) {
-  for (int i = 0; i < 10; ++i) queue_.add_failed("a");
+  for (int i = 0; i < 10; ++i) {
+    queue_.add_failed("a");
+    clock_.advance(milliseconds(60000));
+    drain();
+  }
+  queue_.add_failed("a");
   queue_.add_failed("b");
   clock_.advance(milliseconds(5));
   EXPECT_EQ(drain(), std::vector<std::string>{"b"});
