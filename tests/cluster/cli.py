@@ -22,11 +22,18 @@ HELP = {
 }
 
 
+def count(text):
+    number = int(text)
+    if not 0 <= number < Layout.max_nodes:
+        raise argparse.ArgumentTypeError(f"a cluster has from 0 to {Layout.max_nodes - 1} nodes")
+    return number
+
+
 def parse(argv):
     parser = argparse.ArgumentParser(prog="./cistern cluster", description="A real Kubernetes with several nodes on this machine, for trying and testing.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     made = {name: commands.add_parser(name, help=text, description=text) for name, text in HELP.items()}
-    made["up"].add_argument("--nodes", type=int, default=2, choices=range(0, Layout.max_nodes), metavar="N", help="how many (default 2)")
+    made["up"].add_argument("--nodes", type=count, default=2, metavar="N", help="how many (default 2)")
     made["up"].add_argument("--bare", action="store_true", help="without Cistern")
     made["up"].add_argument("--image", type=pathlib.Path, help=argparse.SUPPRESS)
     made["kubectl"].add_argument("arguments", nargs=argparse.REMAINDER)

@@ -5,6 +5,8 @@ import urllib.request
 
 from system import leader, start, stop, wait_until
 
+# A thousand simulated nodes should wait for what is tested, not for these.
+BUSY = ("--kube-api-qps=500", "--kube-api-burst=1000")
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "coredns")
 
 
@@ -65,6 +67,8 @@ class ControlPlane:
                 f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}", f"--kubelet-client-key={pki / 'kubelet-client.key'}",
                 "--kubelet-preferred-address-types=InternalIP", "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
                 f"--service-account-key-file={pki / 'service-account.key'}", f"--service-account-signing-key-file={pki / 'service-account.key'}",
+                # No proxy stands in front; without an authority for one the others complain.
+                f"--requestheader-client-ca-file={pki / 'ca.crt'}", "--requestheader-allowed-names=nobody",
                 "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
                 # Webhooks in pods are reached by their address: no kube-proxy runs here.
                 "--enable-aggregator-routing=true"]
@@ -75,12 +79,12 @@ class ControlPlane:
         return [self.tools.kubernetes / "kube-controller-manager", f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
                 f"--authorization-kubeconfig={config}", f"--bind-address={self.layout.host}", "--leader-elect=false",
                 "--use-service-account-credentials=true", f"--root-ca-file={pki / 'ca.crt'}", "--allocate-node-cidrs=false",
-                f"--service-account-private-key-file={pki / 'service-account.key'}", "--cert-dir="]
+                *BUSY, f"--service-account-private-key-file={pki / 'service-account.key'}", "--cert-dir="]
 
     def _kube_scheduler(self):
         config = self.layout.pki / "kubeconfig-kube-scheduler"
         return [self.tools.kubernetes / "kube-scheduler", f"--kubeconfig={config}", f"--authentication-kubeconfig={config}",
-                f"--authorization-kubeconfig={config}", f"--bind-address={self.layout.host}", "--leader-elect=false"]
+                f"--authorization-kubeconfig={config}", f"--bind-address={self.layout.host}", "--leader-elect=false", *BUSY]
 
     def _coredns(self):
         """Answers for the cluster's names and for the outside world's two; every other name does not exist."""
