@@ -203,14 +203,14 @@ TEST(Probe, says_that_nobody_listens) {
 }
 
 TEST(Probe, takes_no_answer_of_more_than_eight_mebibytes) {
-  const auto report = asked(always(http_answer(std::string((8U << 20U) + 1, ' '))));
+  std::string body;
+  body.resize(0x900000, ' ');
+  const auto report = asked(always(http_answer(body)));
   ASSERT_FALSE(report);
   EXPECT_THAT(report.error().message, HasSubstr("larger than 8 MiB"));
-  EXPECT_THAT(
-      asked(always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n900000\r\n" + std::string(0x900000, ' ') + "\r\n0\r\n\r\n"))
-          .error()
-          .message,
-      HasSubstr("larger than 8 MiB"));
+  const auto chunked = asked(always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n900000\r\n" + body + "\r\n0\r\n\r\n"));
+  ASSERT_FALSE(chunked);
+  EXPECT_THAT(chunked.error().message, HasSubstr("larger than 8 MiB"));
 }
 
 TEST(Probe, does_not_take_nonsense_for_an_agent) {
