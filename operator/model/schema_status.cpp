@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kMostGroups = 16;
 constexpr std::size_t kLongestMessage = 32768;
 
-Json described(std::string_view path, Json schema) {
+Json described(std::string_view path, const Json& schema) {
   Json made{{"description", description(path)}};
   made.update(schema);
   return made;

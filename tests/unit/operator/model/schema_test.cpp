@@ -19,7 +19,7 @@ const Json& root_schema() {
 }
 
 // The schema of a field, by names and [] for a list's items.
-const Json& schema_at(std::vector<std::string> steps) {
+const Json& schema_at(const std::vector<std::string>& steps) {
   const Json* at = &root_schema()["properties"]["spec"];
   for (const auto& step : steps) {
     at = step == "[]" ? &at->at("items") : step == "*" ? &at->at("additionalProperties") : &at->at("properties").at(step);
