@@ -25,8 +25,8 @@ class EventRecorder {
 
 struct RecorderOptions {
   std::string controller = "cistern.dev/operator";
-  std::string instance;               // the pod's name
-  std::string ns = "cistern-system";  // of events about objects without a namespace: `default`, as the API demands
+  std::string instance;        // the pod's name
+  std::string ns = "default";  // of events about objects without a namespace; the API takes `default` and `kube-system` only
 };
 
 // Ends after writing what it has, within a second, unless a call hangs: that is waited for (see Client::interrupt).

@@ -11,6 +11,8 @@ namespace {
 
 // A watch that lived this long was a good one: the next failure is a first one.
 constexpr std::chrono::seconds kLived{10};
+// One that ended sooner than this, and told nothing, was none.
+constexpr std::chrono::seconds kNone{1};
 // Watches of one client do not all end in the same moment.
 constexpr long kSpread = 60;
 constexpr std::chrono::seconds kSilenceBeyondTimeout{30};
@@ -59,17 +61,18 @@ void Reflector::follow(std::string resource_version, const std::stop_token& stop
     const auto before = resource_version;
     const auto ended = watch(resource_version, stop);
     if (stop.stop_requested()) return;
-    const bool good = clock_.steady() - begin >= kLived || resource_version != before;
-    if (good) failures_ = 0;
+    const auto lived = clock_.steady() - begin;
+    const bool told = resource_version != before;
+    if (told || lived >= kLived) failures_ = 0;
     if (ended) {
-      // It goes on at once; one that the server ends at once again and again is no watch.
-      if (!good && ++failures_ > 1) pause(nullptr, stop);
+      // It goes on at once, unless the server ends each of them at once.
+      if (!told && lived < kNone && ++failures_ > 1) pause(nullptr, stop);
       continue;
     }
     if (ended.error().code == ErrorCode::kGone) {
       spdlog::info("a watch's version is gone, listing again resource={} version={}", resource_.plural, resource_version);
       // Nothing is wrong with that, unless it is said of a list that is a moment old.
-      if (first && !good) pause(nullptr, stop);
+      if (first && !told && lived < kNone) pause(nullptr, stop);
       return;
     }
     tell(&ended.error());

@@ -62,7 +62,7 @@ int TlsSettings::verify(X509_STORE_CTX* context, void* self) {
   auto& settings = *static_cast<TlsSettings*>(self);
   const int code = X509_STORE_CTX_get_error(context);
   const std::lock_guard lock(settings.mutex_);
-  settings.problem_ = code == X509_V_OK || code == X509_V_ERR_APPLICATION_VERIFICATION
+  settings.problem_ = code == X509_V_OK || code == X509_V_ERR_UNSPECIFIED  // it was the callback that refused
                           ? "its certificate is for another name; set tls-server-name to one that it has"
                           : X509_verify_cert_error_string(code);
   return good;
