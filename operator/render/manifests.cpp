@@ -92,9 +92,12 @@ Labels parse_labels(std::string_view text) {
 json network_policy_rules(const Labels& agents, const Installation& installation) {
   const auto tcp = [](std::uint16_t number) { return json{{"port", number}, {"protocol", "TCP"}}; };
   const json for_pods = {{"ports", {tcp(kPodsPort), tcp(kHostPodsPort)}}};
-  const json for_operator = {{"ports", json::array({tcp(kAdminPort)})},
-                             {"from", json::array({{{"podSelector", {{"matchLabels", parse_labels(installation.operator_selector)}}}}})}};
-  return {{"podSelector", {{"matchLabels", agents}}}, {"policyTypes", json::array({"Ingress"})}, {"ingress", {for_pods, for_operator}}};
+  json askers = json::array({{{"podSelector", {{"matchLabels", parse_labels(installation.operator_selector)}}}}});
+  for (const auto& ns : installation.metrics_namespaces) {
+    askers.push_back({{"namespaceSelector", {{"matchLabels", {{"kubernetes.io/metadata.name", ns}}}}}});
+  }
+  const json for_askers = {{"ports", json::array({tcp(kAdminPort)})}, {"from", std::move(askers)}};
+  return {{"podSelector", {{"matchLabels", agents}}}, {"policyTypes", json::array({"Ingress"})}, {"ingress", {for_pods, for_askers}}};
 }
 
 }  // namespace

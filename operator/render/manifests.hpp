@@ -50,6 +50,7 @@ struct Installation {
   std::string agent_service_account = "cistern-agent";
   std::string operator_selector =
       "app.kubernetes.io/name=cistern,app.kubernetes.io/component=operator";  // who may ask agents' admin listener
+  std::vector<std::string> metrics_namespaces;                                // whose pods may too, to collect metrics
   std::string cluster_domain = "cluster.local";
   unsigned kubernetes_minor = 30;  // what the API server knows: 1.N
 };

@@ -273,6 +273,14 @@ TEST(PolicyNetworkPolicy, opens_the_pods_listener_to_all_the_admin_listener_to_t
   EXPECT_FALSE(from.contains(5052));
 }
 
+TEST(PolicyNetworkPolicy, opens_the_admin_listener_to_the_namespaces_that_collect_metrics) {
+  auto with_metrics = installation();
+  with_metrics.metrics_namespaces = {"monitoring"};
+  const auto rules = policy_objects("default", kOwner, with_metrics).network_policy["spec"]["ingress"];
+  EXPECT_EQ(rules[1]["ports"][0]["port"], 5051);
+  EXPECT_EQ(rules[1]["from"][1], json::parse(R"({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}})"));
+}
+
 TEST(Objects, of_a_policy_with_a_long_name_have_names_and_labels_that_fit) {
   const std::string name(200, 'p');
   const auto objects = policy_objects(name, {name, "1"}, installation());
