@@ -21,8 +21,11 @@ constexpr auto enum_names(NodeConfigMode) {
 constexpr auto enum_names(Runtime) { return std::array{std::pair{Runtime::kContainerd, "containerd"}, std::pair{Runtime::kCrio, "crio"}}; }
 constexpr auto enum_names(PeersMode) { return std::array{std::pair{PeersMode::kAuto, "Auto"}, std::pair{PeersMode::kOff, "Off"}}; }
 
+inline constexpr std::size_t kLongestPolicyName = 63;
+
 // Checks of single values that only a policy has; see config/checks.hpp for the others.
 Result<void> check_object_name(const std::string& name);  // a DNS subdomain, as Kubernetes names objects
+Result<void> check_policy_name(const std::string& name);  // one that is a label's value too
 Result<void> check_timestamp(const std::string& text);
 Result<void> check_label_key(const std::string& key);
 Result<void> check_label_value(const std::string& value);
@@ -180,7 +183,7 @@ void describe(V& v, Spec& spec) {
 
 template <class V>
 void describe(V& v, Metadata& metadata) {
-  v.required("name", metadata.name, check_object_name);
+  v.required("name", metadata.name, check_policy_name);
   v.field("labels", metadata.labels);
   v.field("annotations", metadata.annotations);
   v.field("creationTimestamp", metadata.creation_timestamp, check_timestamp);

@@ -162,6 +162,14 @@ Result<void> check_object_name(const std::string& name) {
   return fail(ErrorCode::kInvalid, "\"{}\" is not a name; write lower-case letters, digits, '-' and '.', as in \"default\"", name);
 }
 
+Result<void> check_policy_name(const std::string& name) {
+  if (name.size() > kLongestPolicyName) {
+    return fail(ErrorCode::kInvalid, "\"{}\" is too long; what is made for a policy is labelled with its name, which has at most {} characters",
+                name, kLongestPolicyName);
+  }
+  return check_object_name(name);
+}
+
 Result<void> check_timestamp(const std::string& text) {
   static constexpr std::string_view kShape = "dddd-dd-ddTdd:dd:ddZ";
   bool fits = text.size() == kShape.size();

@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kPeerKeyFile = "peer.key";
-constexpr std::size_t kLongestLabel = 63;
 // A node that goes to another group waits for its old agent.
 constexpr std::chrono::seconds kDrainTimeout{5};
 
@@ -102,13 +101,11 @@ json network_policy_rules(const Labels& agents, const Installation& installation
 
 }  // namespace
 
-std::string policy_label(const std::string& policy) { return policy.size() <= kLongestLabel ? policy : plan::short_name(policy); }
-
 Labels object_labels(const std::string& policy, const std::string& group) {
   Labels labels = {{"app.kubernetes.io/name", "cistern"},
                    {"app.kubernetes.io/component", "agent"},
                    {"app.kubernetes.io/managed-by", "cistern"},
-                   {std::string(kPolicyOfObject), policy_label(policy)}};
+                   {std::string(kPolicyOfObject), policy}};
   if (!group.empty()) labels[std::string(kGroupOfObject)] = group;
   return labels;
 }

@@ -91,9 +91,6 @@ struct PolicyObjects {
 };
 PolicyObjects policy_objects(const std::string& policy, const Owner& owner, const Installation& installation);
 
-// The value of kPolicyOfObject: the policy's name, or where that is too long for a label its short name.
-std::string policy_label(const std::string& policy);
-
 // Names of the Secrets and ConfigMaps that a policy's settings refer to, overlays included; sorted. A caRef may be either, and is in both.
 struct ReferencedNames {
   std::vector<std::string> secrets;
