@@ -34,6 +34,12 @@ void Controller::reconcile(const std::string& item) {
   const auto outcome = reconcile_(item);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) return;  // the program ends
+  if (!outcome && outcome.error().code == ErrorCode::kConflict) {
+    // Somebody was faster, and the cache will say so in a moment.
+    metrics_.reconciled(name_, "requeue_after", took);
+    queue_.add_failed(item);
+    return;
+  }
   if (!outcome) {
     metrics_.reconciled(name_, "error", took);
     const auto& error = outcome.error();

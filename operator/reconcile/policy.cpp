@@ -28,8 +28,9 @@ Result<Outcome> PolicyReconciler::reconcile(const std::string& name) {
   if (entry == nullptr || entry->uid != uid) return Outcome{};
   if (!kube::metadata(*live, "deletionTimestamp").empty()) return entry->deleting ? finalize(name, live) : Outcome{};
   if (!entry->guarded) {
-    if (auto guarded = set_finalizer(*live, name, true); !guarded) return fail(guarded.error());
-    return Outcome{.changed = "+finalizer"};
+    const auto guarded = set_finalizer(*live, name, true);
+    if (!guarded) return fail(guarded.error());
+    return Outcome{.changed = *guarded ? "+finalizer" : ""};
   }
   Outcome outcome;
   std::optional<Error> trouble;
@@ -62,10 +63,10 @@ Result<Outcome> PolicyReconciler::gone(const std::string& name) {
   return Outcome{.changed = std::move(*removed)};
 }
 
-Result<void> PolicyReconciler::set_finalizer(const Json& live, const std::string& name, bool present) {
+Result<bool> PolicyReconciler::set_finalizer(const Json& live, const std::string& name, bool present) {
   Json finalizers = live.at("metadata").value("finalizers", Json::array());
   const auto found = std::ranges::find(finalizers, Json(kFinalizer));
-  if ((found != finalizers.end()) == present) return {};
+  if ((found != finalizers.end()) == present) return false;
   if (present) {
     finalizers.push_back(kFinalizer);
   } else {
@@ -74,8 +75,8 @@ Result<void> PolicyReconciler::set_finalizer(const Json& live, const std::string
   // A list is replaced as a whole: only if nobody has changed it meanwhile.
   Json metadata{{"finalizers", std::move(finalizers)}, {"resourceVersion", parts_.cluster.policies().resource_version({"", name})}};
   auto patched = parts_.client.merge_patch(kube::kMirrorPolicies, {"", name}, Json{{"metadata", std::move(metadata)}}, {});
-  if (patched || patched.error().code == ErrorCode::kNotFound) return {};
-  return fail(patched.error());
+  if (!patched && patched.error().code != ErrorCode::kNotFound) return fail(patched.error());
+  return patched.has_value();
 }
 
 Result<std::string> PolicyReconciler::make(const std::string& name, const PolicyEntry& entry) {

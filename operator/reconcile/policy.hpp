@@ -39,7 +39,8 @@ class PolicyReconciler {
 
   Result<Outcome> gone(const std::string& name);
   Result<Outcome> finalize(const std::string& name, const Object& live);
-  Result<void> set_finalizer(const Json& live, const std::string& name, bool present);
+  // True: it was written.
+  Result<bool> set_finalizer(const Json& live, const std::string& name, bool present);
   Result<std::string> make(const std::string& name, const PolicyEntry& entry);
   Result<std::string> remove_all(const std::string& name);
   // What still has to go, in words.

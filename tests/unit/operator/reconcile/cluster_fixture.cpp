@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/encoding.hpp"
+#include "operator/kube/leader_election.hpp"
 #include "tests/fakes/api_server/api_server.hpp"
 #include "tests/fakes/control_plane/control_plane.hpp"
 
@@ -80,6 +81,20 @@ void Operator::lead() {
   leading_ = std::jthread([this](std::stop_token stop) { controllers_->lead(std::move(stop)); });
 }
 
+void Operator::stand_for_election(const std::string& identity) {
+  leading_ = std::jthread([this, identity](const std::stop_token& stop) {
+    kube::ElectionOptions options;
+    options.lease = {kNs, "cistern-operator"};
+    options.identity = identity;
+    options.lease_duration = std::chrono::seconds(3);
+    options.renew_deadline = std::chrono::seconds(2);
+    options.retry_period = std::chrono::seconds(1);
+    kube::run_election(
+        *counting_, clock_, options, [this](std::stop_token token) { controllers_->lead(std::move(token)); }, [](const std::string&) {},
+        stop);
+  });
+}
+
 void Operator::stop() {
   leading_ = {};
   if (controllers_) controllers_->stop();
@@ -125,7 +140,10 @@ void ClusterTest::add_node(const std::string& name, Json labels) {
 
 void ClusterTest::put_policy(const std::string& name, Json spec) {
   if (!spec.contains("go")) spec["go"] = {{"upstreams", Json::array({{{"url", "https://goproxy.io"}}})}};
-  const auto created = client_->create(kube::kMirrorPolicies, Json{{"metadata", {{"name", name}}}, {"spec", std::move(spec)}});
+  const auto created = client_->create(kube::kMirrorPolicies, Json{{"apiVersion", kube::kMirrorPolicies.api_version()},
+                                                                   {"kind", kube::kMirrorPolicies.kind},
+                                                                   {"metadata", {{"name", name}}},
+                                                                   {"spec", std::move(spec)}});
   ASSERT_TRUE(created) << created.error().message;
 }
 

@@ -51,6 +51,10 @@ class Operator {
   ~Operator() { stop(); }
 
   void lead();  // at once, without an election
+  // Once it holds the Lease; 3 s after the last one was heard of.
+  void stand_for_election(const std::string& identity);
+  // Not a word more to the API server, as if it had been killed.
+  void crash() { client_->interrupt(); }
   void stop();
   Controllers& controllers() { return *controllers_; }
   RecordedEvents& events() { return events_; }

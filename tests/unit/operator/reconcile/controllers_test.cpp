@@ -176,14 +176,12 @@ TEST_P(ClusterTest, ASpecThatIsNotValidLeavesTheOldOneInForce) {
   put_policy("default");
   ASSERT_TRUE(eventually([&] { return is_ready("default"); }));
   const auto secret = object(kube::kSecrets, "cistern-default");
-  // What the CRD can not check: a regular expression.
-  patch_policy("default", {{"retries", 7},
-                           {"images",
-                            {{"registries", Json::array({{{"name", "docker.io"},
-                                                          {"immutableTags", Json::array({"("})},
-                                                          {"upstreams", Json::array({{{"url", "https://registry-1.docker.io"}}})}}})}}}});
+  // What the CRD can not check: an overlay that does not go with what it is laid over.
+  patch_policy(
+      "default",
+      {{"retries", 7}, {"go", {{"deny", Json::array({"bad.example/*"})}}}, {"profiles", {{"dev", {{"go", {{"allowDirect", true}}}}}}}});
   ASSERT_TRUE(eventually([&] { return condition("default", "Accepted").starts_with("False"); }));
-  EXPECT_THAT(condition("default", "Accepted"), HasSubstr("immutableTags"));
+  EXPECT_THAT(condition("default", "Accepted"), HasSubstr("allowDirect"));
   EXPECT_EQ(object(kube::kSecrets, "cistern-default")->at("data"), secret->at("data"));
   EXPECT_EQ(group_of("n1"), "default");
 
@@ -195,7 +193,7 @@ TEST_P(ClusterTest, ASpecThatIsNotValidLeavesTheOldOneInForce) {
   EXPECT_EQ(object(kube::kSecrets, "cistern-default")->at("data"), secret->at("data"));
   EXPECT_THAT(condition("default", "Accepted"), StartsWith("False"));
 
-  patch_policy("default", {{"images", nullptr}});
+  patch_policy("default", {{"profiles", nullptr}});
   EXPECT_TRUE(eventually([&] { return condition("default", "Accepted").starts_with("True") && is_ready("default"); }));
   EXPECT_THAT(decoded(*object(kube::kSecrets, "cistern-default"), "agent.yaml"), HasSubstr("retries: 7"));
 }
@@ -308,6 +306,54 @@ TEST_P(ClusterTest, AnApiServerThatRestartsIsWaitedFor) {
         return secret && decoded(*secret, "agent.yaml").find("retries: 8") != std::string::npos && is_ready("default");
       },
       std::chrono::seconds(60)));
+}
+
+TEST_P(ClusterTest, AnotherReplicaFinishesWhatAKilledLeaderBegan) {
+  add_node("n1");
+  add_node("n2");
+  Operator first(backend_->configuration(), *daemon_sets_);
+  first.stand_for_election("first");
+  ASSERT_TRUE(eventually([&] { return first.controllers().leads(); }));
+  Operator second(backend_->configuration(), *daemon_sets_);
+  second.stand_for_election("second");
+  put_policy("default");
+  ASSERT_TRUE(eventually([&] { return object(kube::kSecrets, "cistern-default").has_value(); }));
+  EXPECT_FALSE(second.controllers().leads());
+  const auto key = decoded(*object(kube::kSecrets, "cistern-default"), "peer.key");
+  first.crash();
+  patch_policy("default", {{"retries", 6}});
+  EXPECT_TRUE(eventually([&] {
+    const auto secret = object(kube::kSecrets, "cistern-default");
+    return is_ready("default") && decoded(*secret, "agent.yaml").find("retries: 6") != std::string::npos;
+  })) << policy("default").dump(1);
+  EXPECT_TRUE(second.controllers().leads());
+  EXPECT_FALSE(first.controllers().leads());
+  EXPECT_EQ(decoded(*object(kube::kSecrets, "cistern-default"), "peer.key"), key);
+  // And one that stops gives the Lease back, so that nobody waits for its end.
+  Operator third(backend_->configuration(), *daemon_sets_);
+  third.stand_for_election("third");
+  second.stop();
+  EXPECT_TRUE(eventually([&] { return third.controllers().leads(); }, milliseconds(2500)));
+}
+
+TEST_P(ClusterTest, OverlaysThatDoNotFitTogetherLeaveTheOldSpecInForce) {
+  add_node("n1", {{"topology.kubernetes.io/region", "cn"}, {"cistern.dev/profile", "dev"}});
+  start_operator();
+  const Json hub{{"name", "docker.io"}, {"upstreams", Json::array({{{"url", "https://registry-1.docker.io"}}})}};
+  put_policy("default", {{"images", {{"registries", Json::array({hub})}}},
+                         {"regions", {{"cn", {{"retries", 5}}}}},
+                         {"profiles", {{"dev", {{"retries", 6}}}}}});
+  ASSERT_TRUE(eventually([&] { return is_ready("default"); })) << policy("default").dump(1);
+  const auto group = group_of("n1");
+  const auto secret = object(kube::kSecrets, "cistern-" + group);
+  ASSERT_TRUE(secret);
+  // Each overlay goes with the policy, but not the one with the other.
+  const Json strict{{"registries", Json::array({{{"name", "docker.io"}, {"fallbackToSource", false}}})}};
+  patch_policy("default", {{"regions", {{"cn", {{"nodeConfig", {{"mode", "Off"}}}}}}}, {"profiles", {{"dev", {{"images", strict}}}}}});
+  ASSERT_TRUE(eventually([&] { return condition("default", "Accepted").starts_with("False"); })) << policy("default").dump(1);
+  EXPECT_THAT(condition("default", "Accepted"), HasSubstr("with region cn and profile dev"));
+  EXPECT_EQ(group_of("n1"), group);
+  EXPECT_EQ(object(kube::kSecrets, "cistern-" + group)->at("data"), secret->at("data"));
 }
 
 std::string backend_name(const testing::TestParamInfo<const char*>& info) { return info.param; }

@@ -19,7 +19,9 @@ class UninstallTest : public testing::Test {
   void SetUp() override {
     kube::Configuration configuration;
     configuration.server = server_.url();
-    client_ = std::move(*kube::make_client(configuration, {.timeout = std::chrono::seconds(2)}));
+    kube::ClientOptions options;
+    options.timeout = std::chrono::seconds(2);
+    client_ = std::move(*kube::make_client(configuration, options));
     settings_.timeout = std::chrono::seconds(3);
     server_.put(kube::kDeployments, named("cistern-operator", {{"spec", {{"replicas", 2}}}}));
     server_.put(kube::kLeases, named("cistern-operator"));
