@@ -152,7 +152,7 @@ Result<void> run(Settings settings) {
     metrics.leader(settings.lease, false);
   };
   const auto observed = [&](const std::string& holder) {
-    if (holder != settings.identity) spdlog::info("following: leader={}", holder);
+    if (!holder.empty() && holder != settings.identity) spdlog::info("following: leader={}", holder);
   };
   auto ended = kube::run_election(counting_election, clock, election, lead, observed, stop.get_token());
   if (!ended) {
