@@ -40,6 +40,7 @@ class Controllers {
 
   // The informers. start() returns at once.
   void start();
+  void request_stop() { cluster_.request_stop(); }
   // Returns when their threads have ended.
   void stop();
   bool has_synced() const { return cluster_.has_synced(); }
