@@ -13,6 +13,8 @@ namespace {
 constexpr std::chrono::seconds kLived{10};
 // One that ended sooner than this, and told nothing, was none.
 constexpr std::chrono::seconds kNone{1};
+// After that many failures in a row the version itself may be to blame: it is from the future when etcd was restored from a backup.
+constexpr int kTriesOfOneVersion = 5;
 // Watches of one client do not all end in the same moment.
 constexpr long kSpread = 60;
 constexpr std::chrono::seconds kSilenceBeyondTimeout{30};
@@ -56,6 +58,7 @@ Result<std::string> Reflector::list() {
 }
 
 void Reflector::follow(std::string resource_version, const std::stop_token& stop) {
+  int failed = 0;
   for (bool first = true; !stop.stop_requested(); first = false) {
     const auto begin = clock_.steady();
     const auto before = resource_version;
@@ -64,6 +67,7 @@ void Reflector::follow(std::string resource_version, const std::stop_token& stop
     const auto lived = clock_.steady() - begin;
     const bool told = resource_version != before;
     if (told || lived >= kLived) failures_ = 0;
+    if (told || ended) failed = 0;
     if (ended) {
       // It goes on at once, unless the server ends each of them at once.
       if (!told && lived < kNone && ++failures_ > 1) pause(nullptr, stop);
@@ -77,6 +81,7 @@ void Reflector::follow(std::string resource_version, const std::stop_token& stop
     }
     tell(&ended.error());
     pause(&ended.error(), stop);
+    if (++failed == kTriesOfOneVersion) return;
   }
 }
 

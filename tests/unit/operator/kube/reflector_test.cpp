@@ -214,6 +214,15 @@ TEST_F(ReflectorTest, SaysWhenItIsNotUpToDateAndWhenItIsAgain) {
   EXPECT_EQ(sink_.replaced(), 1) << "its version was still good";
 }
 
+TEST_F(ReflectorTest, ListsAgainWhenNoWatchFromItsVersionWorks) {
+  server_.put(kNodes, node("a"));
+  server_.add_fault({.method = "WATCH", .times = 5, .status = 504, .message = "Too large resource version"});
+  start({.selection = {}, .first_pause = milliseconds(5), .longest_pause = milliseconds(10)});
+  ASSERT_TRUE(server_.wait_for("LIST", "/nodes", 2));
+  ASSERT_TRUE(server_.wait_for_watches(1));
+  EXPECT_EQ(server_.count("WATCH", "/nodes"), 6U);
+}
+
 TEST_F(ReflectorTest, PausesLongerWithEachFailure) {
   server_.add_fault({.times = 0, .status = 500});
   start({.selection = {}, .first_pause = milliseconds(100), .longest_pause = milliseconds(400)});
