@@ -151,8 +151,8 @@ struct Response {
 };
 
 // The status by which a client is told of an error (the upstream's error keeps its meaning): kInvalid 400, kNotFound 404, kGone 410,
-// kConflict 409, kForbidden 403, kTooManyRequests 429, kTimeout 504, kUpstream and kCorrupt 502, kUnavailable and kNoSpace 503, kIo and kInternal 500.
-// kCancelled is kCancelledStatus, which is never sent: the server closes the connection without an answer.
+// kConflict 409, kForbidden 403, kTooManyRequests 429, kTimeout 504, kUpstream and kCorrupt 502, kUnavailable and kNoSpace 503, kIo and
+// kInternal 500. kCancelled is kCancelledStatus, which is never sent: the server closes the connection without an answer.
 inline constexpr unsigned kCancelledStatus = 499;
 unsigned status_of(const Error& error);
 

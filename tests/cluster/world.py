@@ -121,7 +121,8 @@ http {{
 
     def requests(self, host=None):
         log = self.folder / "requests"
-        lines = log.read_text().splitlines() if log.exists() else []
+        text = log.read_text(errors="replace") if log.exists() else ""
+        lines = text.rpartition("\n")[0].splitlines()  # the last line may be half written
         return [request for request in (Request(**json.loads(line)) for line in lines) if host in (None, request.host)]
 
     def registry_requests(self):
