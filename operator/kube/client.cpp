@@ -180,6 +180,9 @@ Result<Json> RestClient::list_paged(const Resource& resource, const Selection& s
     auto page = perform(call("list", "GET", resource, {selection.ns, {}}, {}, query));
     if (!page) return page;
     if (!(*page)["items"].is_array()) (*page)["items"] = Json::array();  // Go writes an empty list as null
+    if (selection.trim) {
+      for (auto& item : (*page)["items"]) selection.trim(item);
+    }
     next = metadata(*page, "continue");
     if (whole.is_null()) {
       whole = std::move(*page);

@@ -26,6 +26,9 @@ struct Selection {
   std::string ns;              // empty: every namespace
   std::string label_selector;  // as in the API, "a=b,c in (d)"
   std::string field_selector;
+  // Of a list: called on each item as its page arrives, so that what nobody needs of the items never piles up. It leaves metadata.name,
+  // namespace and resourceVersion.
+  std::function<void(Json&)> trim = {};
 };
 
 struct WatchEvent {

@@ -18,6 +18,11 @@ milliseconds slow_pause(const std::string& uid) { return kSlow + milliseconds(st
 
 milliseconds failed_pause(unsigned failures) { return std::min(kSlow, kFast * (1U << std::min(failures - 1, 5U))); }
 
+bool is_on_reachable_node(const Json& pod, const Cluster& cluster) {
+  const auto node = cluster.nodes().get({"", pod.at("spec").value("nodeName", "")});
+  return node && is_reachable(*node);
+}
+
 bool same(const UpstreamState& a, const UpstreamState& b) { return a.name == b.name && a.state == b.state && a.error == b.error; }
 
 bool shows_the_same(const AgentPoller::Seen& a, const AgentPoller::Seen& b) {
@@ -62,7 +67,8 @@ std::vector<AgentPoller::Question> AgentPoller::due() {
   for (const auto& pod : cluster_.pods().all()) {
     auto uid = kube::metadata(*pod, "uid");
     there.insert(uid);
-    if (!can_be_asked(*pod)) continue;
+    // Asking a node that does not answer takes the whole limit, and tells nothing.
+    if (!can_be_asked(*pod) || !is_on_reachable_node(*pod, cluster_)) continue;
     const auto policy = kube::label(*pod, kByPolicy);
     const auto* entry = desired->policy(policy);
     if (entry == nullptr || entry->deleting) continue;

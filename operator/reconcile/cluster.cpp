@@ -59,8 +59,12 @@ void Cluster::start() {
   for (auto* informer : informers()) informer->start();
 }
 
-void Cluster::stop() {
+void Cluster::request_stop() {
   for (auto* informer : informers()) informer->request_stop();
+}
+
+void Cluster::stop() {
+  request_stop();
   for (auto* informer : informers()) informer->stop();
 }
 

@@ -26,6 +26,7 @@ class Cluster {
   Cluster(kube::Client& client, const Clock& clock, std::string ns, ClusterHandler handler);
 
   void start();
+  void request_stop();
   // Returns when all threads have ended.
   void stop();
   bool has_synced() const;

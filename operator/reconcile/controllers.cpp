@@ -113,7 +113,11 @@ bool Controllers::idle() {
   return true;
 }
 
+// A storm of changes is planned again and again; that must not take more than half of a core.
+void Controllers::wake_plan() { plans_.queue().add_after(kPlanItem, std::max(options_.debounce, plan_took_.load())); }
+
 Result<Outcome> Controllers::plan() {
+  const auto begun = parts_.clock.steady();
   const PlanInput input{cluster_.policies().all(), cluster_.nodes().all(), cluster_.namespaces().all(), [this](const std::string& name) {
                           return cluster_.config_maps().get({cluster_.ns(), name});
                         }};
@@ -125,6 +129,7 @@ Result<Outcome> Controllers::plan() {
   for (const auto& name : changed.nodes) nodes_.queue().add(name);
   for (const auto& name : changed.groups) groups_.queue().add(name);
   for (const auto& name : changed.policies) policies_.queue().add(name);
+  plan_took_ = std::chrono::ceil<milliseconds>(parts_.clock.steady() - begun);
   return Outcome{};
 }
 
@@ -151,7 +156,7 @@ void Controllers::changed(const kube::Resource& resource, const Object& before, 
   if (resource == kube::kNodes) return node_changed(before, after);
   if (resource == kube::kPods) return pod_changed(before, after);
   if (resource == kube::kNamespaces) {
-    if (!before || !after || labels_in(before) != labels_in(after)) plans_.queue().add_after(kPlanItem, options_.debounce);
+    if (!before || !after || labels_in(before) != labels_in(after)) wake_plan();
     return;
   }
   for (const auto& object : {before, after}) {
@@ -167,7 +172,7 @@ void Controllers::changed(const kube::Resource& resource, const Object& before, 
 void Controllers::policy_changed(const Object& before, const Object& after) {
   const auto name = kube::metadata(after ? *after : *before, "name");
   if (part(before, "metadata") != part(after, "metadata") || part(before, "spec") != part(after, "spec")) {
-    plans_.queue().add_after(kPlanItem, options_.debounce);
+    wake_plan();
   }
   policies_.queue().add_after(name, kOwnPause);
 }
@@ -175,7 +180,7 @@ void Controllers::policy_changed(const Object& before, const Object& after) {
 void Controllers::node_changed(const Object& before, const Object& after) {
   const auto name = kube::metadata(after ? *after : *before, "name");
   if (!before || !after || labels_in(before, kNodesByGroup) != labels_in(after, kNodesByGroup)) {
-    plans_.queue().add_after(kPlanItem, options_.debounce);
+    wake_plan();
   }
   const auto desired = state_.desired();
   const auto& wanted = desired->group_of(name);

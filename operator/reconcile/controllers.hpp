@@ -40,6 +40,7 @@ class Controllers {
 
   // The informers. start() returns at once.
   void start();
+  void request_stop() { cluster_.request_stop(); }
   // Returns when their threads have ended.
   void stop();
   bool has_synced() const { return cluster_.has_synced(); }
@@ -63,10 +64,12 @@ class Controllers {
   void reference_changed(const kube::Resource& resource, const std::string& name);
   void wake_policy(const std::string& name, milliseconds delay);
 
+  void wake_plan();
   Result<Outcome> plan();
   void permit_agents();
 
   std::atomic<bool> leading_{false};
+  std::atomic<milliseconds> plan_took_{milliseconds(0)};
   const ControllersOptions options_;
   Metrics& metrics_;
   Cluster cluster_;

@@ -3,6 +3,14 @@
 #include <utility>
 
 namespace cistern::reconcile {
+namespace {
+
+kube::ReflectorOptions with_trim(kube::ReflectorOptions options, const Trim& trim) {
+  options.selection.trim = trim;
+  return options;
+}
+
+}  // namespace
 
 ObjectCache::ObjectCache(Trim trim, std::vector<std::string> indexed, ChangeHandler handler)
     : trim_(std::move(trim)), handler_(std::move(handler)) {
@@ -154,11 +162,11 @@ void ObjectCache::connected(const Error* error) {
   error_ = error == nullptr ? std::nullopt : std::optional(*error);
 }
 
-Informer::Informer(kube::Client& client, const kube::Resource& resource, kube::ReflectorOptions options, const Clock& clock, Trim trim,
-                   std::vector<std::string> indexed, ChangeHandler handler)
+Informer::Informer(kube::Client& client, const kube::Resource& resource, kube::ReflectorOptions options, const Clock& clock,
+                   const Trim& trim, std::vector<std::string> indexed, ChangeHandler handler)
     : resource_(resource),
-      cache_(std::move(trim), std::move(indexed), std::move(handler)),
-      reflector_(client, resource, std::move(options), cache_, clock) {}
+      cache_(trim, std::move(indexed), std::move(handler)),
+      reflector_(client, resource, with_trim(std::move(options), trim), cache_, clock) {}
 
 void Informer::start() {
   thread_ = std::jthread([this](std::stop_token stop) { reflector_.run(std::move(stop)); });

@@ -83,7 +83,7 @@ class ObjectCache final : public kube::Sink {
 // A cache and the thread that fills it.
 class Informer {
  public:
-  Informer(kube::Client& client, const kube::Resource& resource, kube::ReflectorOptions options, const Clock& clock, Trim trim,
+  Informer(kube::Client& client, const kube::Resource& resource, kube::ReflectorOptions options, const Clock& clock, const Trim& trim,
            std::vector<std::string> indexed, ChangeHandler handler);
 
   void start();

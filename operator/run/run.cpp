@@ -143,9 +143,13 @@ Result<void> run(Settings settings) {
   kube::ElectionOptions election;
   election.lease = {settings.installation.ns, settings.lease};
   election.identity = settings.identity;
+  const auto end_requests = [&] {
+    controllers.request_stop();
+    (*client)->interrupt();
+  };
   const auto lead = [&](std::stop_token token) {
     // Whether the Lease is lost or given back: nothing of ours may be written after that.
-    const std::stop_callback cut(token, [&] { (*client)->interrupt(); });
+    const std::stop_callback cut(token, end_requests);
     metrics.leader(settings.lease, true);
     spdlog::info("leading: lease={}/{}", settings.installation.ns, settings.lease);
     controllers.lead(std::move(token));
@@ -160,7 +164,7 @@ Result<void> run(Settings settings) {
     spdlog::default_logger()->flush();
     ::_exit(1);
   }
-  (*client)->interrupt();
+  end_requests();
   controllers.stop();
   (*server)->drain(kDrainLimit);
   return {};
