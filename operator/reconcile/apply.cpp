@@ -12,6 +12,12 @@ bool is_zero(const Json& value) {
   return value.empty() || value == false || value == 0 || (value.is_string() && value.get_ref<const std::string&>().empty());
 }
 
+bool has_others(const Json& answer) {
+  Json copy{{"metadata", answer.at("metadata")}};
+  trim_object(copy);
+  return copy["metadata"].contains(kOthers);
+}
+
 // The object without what changes by itself, or with every write.
 std::string hash_of_live(const Json& live) {
   Json copy = live;
@@ -56,6 +62,18 @@ bool Applier::as_answered(const MemoKey& key, const std::string& wanted, const J
   return memo != memos_.end() && memo->second.wanted == wanted && memo->second.live == hash_of_live(live);
 }
 
+// Our fields are there already, so that this update only takes away, and no field becomes one of an update's.
+Result<Json> Applier::replace_whole(const kube::Resource& resource, const Json& wanted, Json live) {
+  for (const auto& [name, value] : wanted.items()) {
+    if (name != "metadata") live[name] = value;
+  }
+  for (auto member = live.begin(); member != live.end();) {
+    const bool kept = member.key() == "status" || member.key() == "kind" || member.key() == "apiVersion" || wanted.contains(member.key());
+    member = kept ? std::next(member) : live.erase(member);
+  }
+  return client_.replace(resource, live);
+}
+
 Result<bool> Applier::apply(const kube::Resource& resource, Json wanted, const Object& live) {
   const std::string hash = hash_of(wanted);
   wanted["metadata"]["annotations"][kAppliedAnnotation] = hash;
@@ -63,9 +81,11 @@ Result<bool> Applier::apply(const kube::Resource& resource, Json wanted, const O
   const MemoKey key(resource.plural, name.ns, name.name);
   if (live) {
     if (!kube::metadata(*live, "deletionTimestamp").empty()) return false;
-    if (contains(*live, wanted) || as_answered(key, hash, *live)) return false;
+    const bool added_to = live->at("metadata").contains(kOthers);
+    if ((contains(*live, wanted) && !added_to) || as_answered(key, hash, *live)) return false;
   }
   auto answer = client_.apply(resource, wanted);
+  if (answer && has_others(*answer)) answer = replace_whole(resource, wanted, std::move(*answer));
   if (!answer) return fail(answer.error());
   const std::lock_guard lock(mutex_);
   memos_[key] = {hash, hash_of_live(*answer)};

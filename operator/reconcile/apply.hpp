@@ -3,6 +3,8 @@
 // What was applied is remembered on the object itself, as the hash in kAppliedAnnotation: what we do not want any more differs by that,
 // also after a restart of the operator. What the API server puts into another form than it was asked for would differ for ever; so an
 // object that is as the API server answered to the same request counts as equal.
+//
+// What others have added to an object would survive server-side apply, which takes back only what it owns; such an object is replaced.
 #pragma once
 
 #include <map>
@@ -48,6 +50,7 @@ class Applier {
   };
   using MemoKey = std::tuple<std::string, std::string, std::string>;  // resource, namespace, name
 
+  Result<Json> replace_whole(const kube::Resource& resource, const Json& wanted, Json live);
   bool as_answered(const MemoKey& key, const std::string& wanted, const Json& live) const;
 
   kube::Client& client_;

@@ -1,8 +1,11 @@
 #include "operator/reconcile/trim.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
+
+#include "operator/kube/client.hpp"
 
 namespace cistern::reconcile {
 namespace {
@@ -49,6 +52,21 @@ Json conditions(Json& status, std::initializer_list<std::string_view> types, std
   return kept;
 }
 
+// From metadata.managedFields: see "Server-Side Apply" in the Kubernetes documentation.
+Json others_in(const Json& managed_fields) {
+  Json names = Json::array();
+  for (const auto& entry : managed_fields) {
+    const std::string manager = entry.value("manager", "");
+    const bool ours = manager == kube::kFieldManager && entry.value("operation", "") == "Apply";
+    if (ours || manager == "kubectl-rollout" || !entry.value("subresource", "").empty()) continue;
+    const Json fields = entry.value("fieldsV1", Json::object());
+    const bool beside_metadata =
+        std::ranges::any_of(fields.items(), [](const auto& field) { return field.key() != "f:metadata" && field.key() != "f:status"; });
+    if (beside_metadata) names.push_back(manager);
+  }
+  return names;
+}
+
 Json container_states(Json& statuses) {
   Json kept = Json::array();
   if (!statuses.is_array()) return kept;
@@ -88,7 +106,10 @@ void trim_pod(Json& pod) {
 
 void trim_object(Json& object) {
   if (const auto metadata = object.find("metadata"); metadata != object.end()) {
-    metadata->erase("managedFields");
+    if (const auto managed = metadata->find("managedFields"); managed != metadata->end()) {
+      if (auto others = others_in(*managed); !others.empty()) (*metadata)[kOthers] = std::move(others);
+      metadata->erase(managed);
+    }
     if (const auto annotations = metadata->find("annotations"); annotations != metadata->end()) {
       annotations->erase("kubectl.kubernetes.io/last-applied-configuration");
     }

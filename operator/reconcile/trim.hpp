@@ -13,7 +13,11 @@ void trim_namespace(kube::Json& ns);
 // while there is none, phase, podIP, conditions (PodScheduled, Ready) and the states of its containers.
 void trim_pod(kube::Json& pod);
 // Drops metadata.managedFields and kubectl's copy of what was applied; of a DaemonSet's status only observedGeneration and
-// desiredNumberScheduled stay.
+// desiredNumberScheduled stay. Who else has written into it is kept as kOthers.
 void trim_object(kube::Json& object);
+
+// metadata.others of a trimmed object: the names of managers that own a part of it (metadata and status apart) which we have not applied;
+// it is not there if there are none. `kubectl rollout restart` is meant, and does not count.
+inline constexpr const char* kOthers = "others";
 
 }  // namespace cistern::reconcile

@@ -129,7 +129,7 @@ def allowed(api, account, verb, resource, namespace=None, name=None):
 
 ALLOWED = [
     ("patch", "mirrorpolicies.cistern.dev", None), ("patch", "mirrorpolicies.cistern.dev/status", None),
-    ("patch", "nodes", None), ("watch", "namespaces", None), ("patch", "daemonsets.apps", NAMESPACE), ("create", "secrets", NAMESPACE),
+    ("patch", "nodes", None), ("watch", "namespaces", None), ("patch", "daemonsets.apps", NAMESPACE), ("update", "daemonsets.apps", NAMESPACE), ("create", "secrets", NAMESPACE),
     ("delete", "services", NAMESPACE), ("patch", "pods", NAMESPACE), ("update", "leases.coordination.k8s.io", NAMESPACE),
     ("create", "events.events.k8s.io", "default"), ("create", "events.events.k8s.io", NAMESPACE),
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "operator/reconcile/trim.hpp"
 #include "tests/unit/operator/reconcile/recording_client.hpp"
 
 namespace cistern::reconcile {
@@ -56,6 +57,41 @@ TEST_F(ApplyTest, WritesAgainWhatSomebodyChanged) {
   edited["spec"]["ports"][0]["port"] = 80;
   live_ = std::make_shared<const Json>(edited);
   EXPECT_EQ(apply(service()), true);
+}
+
+// As the API server tells of somebody who added a field with kubectl.
+Json with_addition(Json object) {
+  object["spec"]["sessionAffinity"] = "ClientIP";
+  object["metadata"]["managedFields"] = Json::parse(R"([
+    {"manager": "cistern", "operation": "Apply", "fieldsV1": {"f:spec": {"f:ports": {}}}},
+    {"manager": "kubectl-patch", "operation": "Update", "fieldsV1": {"f:spec": {"f:sessionAffinity": {}}}},
+    {"manager": "controller", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}},
+    {"manager": "labeller", "operation": "Update", "fieldsV1": {"f:metadata": {"f:labels": {}}}},
+    {"manager": "kubectl-rollout", "operation": "Update", "fieldsV1": {"f:spec": {"f:template": {}}}}])");
+  return object;
+}
+
+TEST_F(ApplyTest, TakesAwayWhatSomebodyAdded) {
+  client_.answer = with_addition;
+  apply(service());
+  ASSERT_EQ(client_.replaced.size(), 1U);
+  EXPECT_FALSE(client_.replaced[0]["spec"].contains("sessionAffinity"));
+  EXPECT_TRUE(client_.replaced[0]["metadata"].contains("managedFields")) << "or each of its fields would become one of an update's";
+}
+
+TEST_F(ApplyTest, SeesWhatSomebodyAddedInTheObjectAsTheCacheKeepsIt) {
+  apply(service());
+  auto edited = with_addition(client_.last_answer);
+  trim_object(edited);
+  EXPECT_EQ(edited["metadata"][kOthers], Json::array({"kubectl-patch"}));
+  live_ = std::make_shared<const Json>(edited);
+  client_.answer = with_addition;
+  EXPECT_EQ(apply(service()), true);
+  EXPECT_EQ(client_.replaced.size(), 1U);
+  auto left = client_.last_answer;
+  trim_object(left);
+  live_ = std::make_shared<const Json>(left);
+  EXPECT_EQ(apply(service()), false) << "what can not be taken away is not tried for ever";
 }
 
 TEST_F(ApplyTest, AMemberThatIsNotWantedAnyMoreIsAChange) {

@@ -14,6 +14,7 @@ class RecordingClient final : public kube::Client {
  public:
   using Json = kube::Json;
   std::vector<Json> applied;
+  std::vector<Json> replaced;
   std::vector<std::pair<kube::ObjectKey, kube::RemoveOptions>> removed;
   kube::ApplyOptions options;
   Json last_answer;
@@ -35,7 +36,10 @@ class RecordingClient final : public kube::Client {
   Result<Json> get(const kube::Resource&, const kube::ObjectKey&) override { return nothing(); }
   Result<Json> list(const kube::Resource&, const kube::Selection&) override { return nothing(); }
   Result<Json> create(const kube::Resource&, const Json&) override { return nothing(); }
-  Result<Json> replace(const kube::Resource&, const Json&) override { return nothing(); }
+  Result<Json> replace(const kube::Resource&, const Json& object) override {
+    replaced.push_back(object);
+    return last_answer = object;
+  }
   Result<Json> merge_patch(const kube::Resource&, const kube::ObjectKey&, const Json&, const std::string&) override { return nothing(); }
   Result<void> watch(const kube::Resource&, const kube::WatchOptions&, const std::function<void(kube::WatchEvent)>&,
                      std::stop_token) override {
