@@ -32,7 +32,7 @@ constexpr std::chrono::seconds kDefaultRetryAfter{1};
 
 class RestClient final : public Client {
  public:
-  RestClient(std::unique_ptr<Transport> transport, Configuration configuration, ClientOptions options)
+  RestClient(std::unique_ptr<Transport> transport, Configuration configuration, const ClientOptions& options)
       : transport_(std::move(transport)),
         token_(std::move(configuration.token), std::move(configuration.token_file)),
         timeout_(options.timeout) {}
@@ -286,7 +286,7 @@ Result<void> RestClient::watch(const Resource& resource, const WatchOptions& opt
 Result<std::unique_ptr<Client>> make_client(Configuration configuration, ClientOptions options) {
   auto transport = Transport::make(configuration, options);
   if (!transport) return fail(transport.error());
-  return std::unique_ptr<Client>(std::make_unique<RestClient>(std::move(*transport), std::move(configuration), std::move(options)));
+  return std::unique_ptr<Client>(std::make_unique<RestClient>(std::move(*transport), std::move(configuration), options));
 }
 
 }  // namespace cistern::kube

@@ -181,7 +181,7 @@ Result<void> Elector::hold(const std::function<void(std::stop_token)>& lead, con
 
 Result<void> run_election(Client& client, const Clock& clock, const ElectionOptions& options,
                           const std::function<void(std::stop_token)>& lead, const std::function<void(const std::string& holder)>& observed,
-                          std::stop_token stop) {
+                          const std::stop_token& stop) {
   Elector elector(client, clock, options, observed);
   while (!stop.stop_requested()) {
     if (elector.acquire_or_renew()) return elector.hold(lead, stop);

@@ -28,6 +28,6 @@ struct ElectionOptions {
 // `client` should have a time limit of half the renew deadline or less, so that one call that hangs does not lose the Lease.
 Result<void> run_election(Client& client, const Clock& clock, const ElectionOptions& options,
                           const std::function<void(std::stop_token)>& lead, const std::function<void(const std::string& holder)>& observed,
-                          std::stop_token stop);
+                          const std::stop_token& stop);
 
 }  // namespace cistern::kube

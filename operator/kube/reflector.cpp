@@ -29,7 +29,7 @@ void name_kind(Json& object, const Resource& resource) {
 Reflector::Reflector(Client& client, const Resource& resource, ReflectorOptions options, Sink& sink, const Clock& clock)
     : client_(client), resource_(resource), options_(std::move(options)), sink_(sink), clock_(clock) {}
 
-void Reflector::run(std::stop_token stop) {
+void Reflector::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     auto version = list();
     if (stop.stop_requested()) return;
@@ -85,7 +85,7 @@ void Reflector::follow(std::string resource_version, const std::stop_token& stop
   }
 }
 
-Result<void> Reflector::watch(std::string& resource_version, std::stop_token stop) {
+Result<void> Reflector::watch(std::string& resource_version, const std::stop_token& stop) {
   WatchOptions options;
   options.selection = options_.selection;
   options.resource_version = resource_version;

@@ -38,11 +38,11 @@ class Reflector {
   // `client`, `sink` and `clock` outlive it.
   Reflector(Client& client, const Resource& resource, ReflectorOptions options, Sink& sink, const Clock& clock);
   // Blocks until `stop` is asked for; a list under way is waited for (see Client::interrupt).
-  void run(std::stop_token stop);
+  void run(const std::stop_token& stop);
 
  private:
   Result<std::string> list();
-  Result<void> watch(std::string& resource_version, std::stop_token stop);
+  Result<void> watch(std::string& resource_version, const std::stop_token& stop);
   // Watches from that version on, again and again, until a list is needed or `stop` is asked for.
   void follow(std::string resource_version, const std::stop_token& stop);
   std::chrono::milliseconds next_pause();

@@ -130,7 +130,7 @@ struct Transport::Impl {
     return {Error{ErrorCode::kUpstream, std::move(message), {}}, true, unsent};
   }
 
-  TransportFailure no_answer(std::stop_token stop, std::chrono::milliseconds limit) const {
+  TransportFailure no_answer(const std::stop_token& stop, std::chrono::milliseconds limit) const {
     if (stop.stop_requested()) return {Error{ErrorCode::kCancelled, "cancelled", {}}};
     return {Error{ErrorCode::kTimeout, fmt::format("{}: no answer within {}", server.to_string(), to_string(limit)), {}}};
   }
@@ -166,7 +166,7 @@ Result<std::unique_ptr<Transport>> Transport::make(const Configuration& configur
   return std::unique_ptr<Transport>(new Transport(std::move(impl)));
 }
 
-Outcome Transport::exchange(const HttpRequest& asked, std::chrono::milliseconds limit, std::stop_token stop) {
+Outcome Transport::exchange(const HttpRequest& asked, std::chrono::milliseconds limit, const std::stop_token& stop) {
   const auto progress = std::make_shared<Progress>();
   pplx::cancellation_token_source cancel;
   const auto until = SteadyClock::now() + limit;
@@ -250,7 +250,7 @@ class StreamReader {
 }  // namespace
 
 Outcome Transport::stream(const HttpRequest& asked, std::chrono::milliseconds limit, std::chrono::milliseconds silence,
-                          const std::function<bool(std::string_view)>& on_bytes, std::stop_token stop) {
+                          const std::function<bool(std::string_view)>& on_bytes, const std::stop_token& stop) {
   const auto progress = std::make_shared<Progress>();
   ByteBuffer buffer;
   StreamReader reader(progress, buffer);

@@ -43,13 +43,14 @@ class Transport {
   static Result<std::unique_ptr<Transport>> make(const Configuration& configuration, const ClientOptions& options);
   ~Transport();
 
-  tl::expected<HttpAnswer, TransportFailure> exchange(const HttpRequest& request, std::chrono::milliseconds limit, std::stop_token stop);
+  tl::expected<HttpAnswer, TransportFailure> exchange(const HttpRequest& request, std::chrono::milliseconds limit,
+                                                      const std::stop_token& stop);
   // Gives a 200's body to `on_bytes` on this thread as it comes, first nothing when the head is there, without limit of time as long as
   // there is a byte within `silence`; returns when it has ended. The head must come within `limit`. Other answers are whole, as from
   // exchange. `on_bytes` returns false to end it. kCancelled when `stop` is asked for, at once. On a connection of its own.
   tl::expected<HttpAnswer, TransportFailure> stream(const HttpRequest& request, std::chrono::milliseconds limit,
                                                     std::chrono::milliseconds silence,
-                                                    const std::function<bool(std::string_view)>& on_bytes, std::stop_token stop);
+                                                    const std::function<bool(std::string_view)>& on_bytes, const std::stop_token& stop);
 
  private:
   struct Impl;
