@@ -59,6 +59,12 @@ class Cistern:
         run(ROOT / "cmake/image.sh", BUILD, target, timeout=300)
         return target
 
+    def add_node(self):
+        """One more node, Ready, with Cistern's image on it."""
+        node = self.cluster.add_node()
+        node.load(BUILD / "image.tar")
+        return node
+
     def uninstall(self):
         self.cluster.helm("uninstall", "cistern", f"--namespace={SYSTEM_NAMESPACE}", "--wait", "--timeout=180s")
 

@@ -1,12 +1,9 @@
 """Whatever is disturbed, everything comes to the same state: the one of golden/state.json."""
 
-import os
-import signal
-import subprocess
 import time
 
 import pytest
-from cistern import IMAGE, condition, policy
+from cistern import condition, policy
 from cluster import SYSTEM_NAMESPACE
 from outside import OutsideOperator
 
@@ -79,7 +76,7 @@ def test_objects_edited_and_deleted_by_hand_are_put_right(steady, cluster):
 
 
 def test_a_node_comes_and_goes(steady, cluster):
-    cluster.add_node()
+    steady.add_node()
     try:
         cluster.wait_for("three agents in force", lambda: steady.is_true("Ready") and steady.get()["status"]["agents"]["ready"] == 3, 90)
     finally:
@@ -89,7 +86,7 @@ def test_a_node_comes_and_goes(steady, cluster):
 
 
 def test_an_unreachable_node_is_told_and_does_not_count(steady, cluster):
-    cluster.add_node()
+    steady.add_node()
     cluster.wait_for("three agents", lambda: steady.is_true("Ready") and steady.get()["status"]["agents"]["ready"] == 3, 90)
     cluster.remove_node("node3", forget=False)
     try:
