@@ -58,18 +58,39 @@ void AgentPoller::run() {
   }
 }
 
-std::vector<AgentPoller::Question> AgentPoller::due() {
-  const auto now = clock_.steady();
-  const auto desired = state_.desired();
-  std::vector<Question> questions;
+void AgentPoller::find_candidates() {
+  const std::pair changes(cluster_.pods().changes(), cluster_.nodes().changes());
+  if (changes == seen_changes_) return;
+  seen_changes_ = changes;
+  candidates_.clear();
   std::set<std::string> there;
-  const std::lock_guard lock(mutex_);
   for (const auto& pod : cluster_.pods().all()) {
     auto uid = kube::metadata(*pod, "uid");
     there.insert(uid);
     // Asking a node that does not answer takes the whole limit, and tells nothing.
     if (!can_be_asked(*pod) || !is_on_reachable_node(*pod, cluster_)) continue;
-    const auto policy = kube::label(*pod, kByPolicy);
+    candidates_.push_back(
+        {std::move(uid), kube::label(*pod, kByPolicy), kube::label(*pod, kByGroup), pod->at("status").at("podIP").get<std::string>()});
+  }
+  const std::lock_guard lock(mutex_);
+  std::erase_if(records_, [&](const auto& item) {
+    if (there.contains(item.first)) return false;
+    totals_.forget_pod(item.second.policy, item.first);
+    return true;
+  });
+}
+
+std::vector<AgentPoller::Question> AgentPoller::due() {
+  find_candidates();
+  const auto now = clock_.steady();
+  const auto desired = state_.desired();
+  std::map<std::string, std::string> wanted_of;  // by group
+  for (const auto& group : desired->plan.groups) {
+    if (auto result = state_.group(group.name)) wanted_of.emplace(group.name, std::move(result->config_hash));
+  }
+  std::vector<Question> questions;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [uid, policy, group, address] : candidates_) {
     const auto* entry = desired->policy(policy);
     if (entry == nullptr || entry->deleting) continue;
     const auto [known, fresh] = records_.try_emplace(uid);
@@ -79,19 +100,14 @@ std::vector<AgentPoller::Question> AgentPoller::due() {
       record.known_before = first_round_;
       totals_.begin(policy, entry->object->value("status", Json()));
     }
-    const auto group = state_.group(kube::label(*pod, kByGroup));
-    const std::string wanted = group ? group->config_hash : std::string();
+    const auto found = wanted_of.find(group);
+    const std::string wanted = found == wanted_of.end() ? std::string() : found->second;
     const bool hurry = record.failures == 0 && record.seen.report && record.seen.report->config_hash != wanted;
     if (now < record.next && !(hurry && now >= record.asked + kFast)) continue;
     record.asked = now;
-    questions.push_back({std::move(uid), policy, pod->at("status").at("podIP").get<std::string>(), wanted});
+    questions.push_back({uid, policy, address, wanted});
   }
   first_round_ = false;
-  std::erase_if(records_, [&](const auto& item) {
-    if (there.contains(item.first)) return false;
-    totals_.forget_pod(item.second.policy, item.first);
-    return true;
-  });
   return questions;
 }
 

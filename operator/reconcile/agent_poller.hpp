@@ -62,6 +62,15 @@ class AgentPoller {
     std::string wanted;
   };
 
+  // A pod that can be asked. What is asked of the caches is kept until they change, since this is looked at four times a second.
+  struct Candidate {
+    std::string uid;
+    std::string policy;
+    std::string group;
+    std::string address;
+  };
+
+  void find_candidates();
   std::vector<Question> due();
   void take(const Question& question, const Result<AgentReport>& answer);
   void run();
@@ -72,6 +81,8 @@ class AgentPoller {
   const State& state_;
   const Changed changed_;
   Totals totals_;
+  std::vector<Candidate> candidates_;
+  std::pair<std::uint64_t, std::uint64_t> seen_changes_{~0ULL, ~0ULL};  // of pods and nodes
   bool first_round_ = true;
   std::atomic<bool> has_asked_ = false;
 

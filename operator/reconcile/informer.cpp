@@ -108,9 +108,9 @@ Object ObjectCache::take(const kube::ObjectKey& key) {
 }
 
 void ObjectCache::tell(const Object& before, const Object& after) const {
-  if (!handler_ || (!before && !after)) return;
-  if (before && after && *before == *after) return;
-  handler_(before, after);
+  if ((!before && !after) || (before && after && *before == *after)) return;
+  ++changes_;
+  if (handler_) handler_(before, after);
 }
 
 void ObjectCache::replace(std::vector<Json> objects) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -45,6 +46,8 @@ class ObjectCache final : public kube::Sink {
   // Every value that `label` has.
   std::vector<std::string> label_values(const std::string& label) const;
   std::size_t size() const;
+  // Grows whenever an object comes, goes or says something else.
+  std::uint64_t changes() const { return changes_; }
 
   // Whether everything that there was at the start is here.
   bool has_synced() const { return synced_; }
@@ -78,6 +81,7 @@ class ObjectCache final : public kube::Sink {
   std::map<std::string, Index> indexes_;  // by label
   std::optional<Error> error_;
   std::atomic<bool> synced_{false};
+  mutable std::atomic<std::uint64_t> changes_{0};
 };
 
 // A cache and the thread that fills it.

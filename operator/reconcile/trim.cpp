@@ -90,8 +90,8 @@ void trim_namespace(Json& ns) {
 }
 
 void trim_pod(Json& pod) {
-  Json metadata = only(member(pod, "metadata"), {"name", "namespace", "uid", "labels", "annotations", "resourceVersion",
-                                                 "creationTimestamp", "deletionTimestamp", "ownerReferences"});
+  Json metadata =
+      only(member(pod, "metadata"), {"name", "namespace", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp"});
   keep_our_annotations(metadata);
   Json spec = only(member(pod, "spec"), {"nodeName"});
   if (spec.empty()) spec = only(member(pod, "spec"), {"affinity"});  // says for which node a DaemonSet made it

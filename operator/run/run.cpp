@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include <openssl/rand.h>
@@ -31,6 +33,8 @@ using std::chrono::seconds;
 constexpr unsigned kOldestMinor = 30;
 constexpr seconds kStopLimit{12};  // below a pod's usual grace period
 constexpr milliseconds kDrainLimit{500};
+constexpr milliseconds kGiveBack{30000};
+constexpr milliseconds kLookForSync{500};
 constexpr seconds kElectionCall{4};  // below half of the renew deadline, so that one call that hangs does not lose the Lease
 
 std::string random_identity() {
@@ -91,10 +95,16 @@ Result<unsigned> supported_minor(kube::Client& client) {
   return version->minor;
 }
 
-// What has been listed is trimmed by now; the pages that it came in go back to the kernel.
+// What a list or a storm of changes took for a moment goes back to the kernel.
 void give_back_memory(const reconcile::Controllers& controllers, const std::stop_token& stop) {
-  while (!controllers.has_synced() && !stop.stop_requested()) std::this_thread::sleep_for(milliseconds(200));
-  ::malloc_trim(0);
+  std::mutex mutex;
+  std::condition_variable_any wake;
+  std::unique_lock lock(mutex);
+  bool synced = false;
+  while (!wake.wait_for(lock, stop, synced ? kGiveBack : kLookForSync, [&] { return stop.stop_requested(); })) {
+    synced = synced || controllers.has_synced();
+    if (synced) ::malloc_trim(0);
+  }
 }
 
 }  // namespace
