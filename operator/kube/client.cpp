@@ -283,7 +283,7 @@ Result<void> RestClient::watch(const Resource& resource, const WatchOptions& opt
 
 }  // namespace
 
-Result<std::unique_ptr<Client>> make_client(Configuration configuration, ClientOptions options) {
+Result<std::unique_ptr<Client>> make_client(Configuration configuration, const ClientOptions& options) {
   auto transport = Transport::make(configuration, options);
   if (!transport) return fail(transport.error());
   return std::unique_ptr<Client>(std::make_unique<RestClient>(std::move(*transport), std::move(configuration), options));

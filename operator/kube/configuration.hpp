@@ -37,6 +37,6 @@ struct ClientOptions {
 
 // Over cpprestsdk, which does not appear outside this folder. Certificates and the CA may be replaced by a restart only; the token is
 // re-read.
-Result<std::unique_ptr<Client>> make_client(Configuration configuration, ClientOptions options);
+Result<std::unique_ptr<Client>> make_client(Configuration configuration, const ClientOptions& options);
 
 }  // namespace cistern::kube

@@ -181,10 +181,10 @@ Json version() {
               {"metadata", {{"type", "object"}}},
               {"spec", Json{{"description", schema::description("spec")}}},
               {"status", schema::status_schema()}}}};
-  root["x-kubernetes-validations"] =
-      Json::array({{{"rule", fmt::format("size(self.metadata.name) <= {}", kLongestPolicyName)},
-                    {"message", fmt::format("metadata.name: what is made for a policy is labelled with its name, which has at most {} characters",
-                                            kLongestPolicyName)}}});
+  root["x-kubernetes-validations"] = Json::array(
+      {{{"rule", fmt::format("size(self.metadata.name) <= {}", kLongestPolicyName)},
+        {"message", fmt::format("metadata.name: what is made for a policy is labelled with its name, which has at most {} characters",
+                                kLongestPolicyName)}}});
   const Spec spec;
   root["properties"]["spec"].update(Schema::of({}, spec));
   return {{"name", "v1alpha1"},

@@ -164,8 +164,9 @@ Result<void> check_object_name(const std::string& name) {
 
 Result<void> check_policy_name(const std::string& name) {
   if (name.size() > kLongestPolicyName) {
-    return fail(ErrorCode::kInvalid, "\"{}\" is too long; what is made for a policy is labelled with its name, which has at most {} characters",
-                name, kLongestPolicyName);
+    return fail(ErrorCode::kInvalid,
+                "\"{}\" is too long; what is made for a policy is labelled with its name, which has at most {} characters", name,
+                kLongestPolicyName);
   }
   return check_object_name(name);
 }

@@ -30,7 +30,7 @@ ChangeHandler of(const kube::Resource& resource, const ClusterHandler& handler) 
 
 }  // namespace
 
-Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, ClusterHandler handler)
+Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const ClusterHandler& handler)
     : ns_(std::move(ns)),
       policies_(client, kube::kMirrorPolicies, everything(), clock, trim_object, {}, of(kube::kMirrorPolicies, handler)),
       nodes_(client, kube::kNodes, everything(), clock, trim_node, {kNodesByGroup}, of(kube::kNodes, handler)),

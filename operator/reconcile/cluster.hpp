@@ -23,7 +23,7 @@ using ClusterHandler = std::function<void(const kube::Resource& resource, const 
 class Cluster {
  public:
   // `client` and `clock` outlive it.
-  Cluster(kube::Client& client, const Clock& clock, std::string ns, ClusterHandler handler);
+  Cluster(kube::Client& client, const Clock& clock, std::string ns, const ClusterHandler& handler);
 
   void start();
   void request_stop();

@@ -67,7 +67,7 @@ void Controllers::start() { cluster_.start(); }
 
 void Controllers::stop() { cluster_.stop(); }
 
-void Controllers::lead(std::stop_token stop) {
+void Controllers::lead(const std::stop_token& stop) {
   while (!cluster_.has_synced()) {
     if (wait_or_stop(stop, kSyncPause)) return;
   }

@@ -47,7 +47,7 @@ class Controllers {
   const Cluster& cluster() const { return cluster_; }
 
   // Blocks until `stop` is asked for: waits until the informers have synced, then keeps the cluster as it should be.
-  void lead(std::stop_token stop);
+  void lead(const std::stop_token& stop);
   // Looks at everything again. Thread-safe; without effect unless leading.
   void resync();
   // Whether the work has begun; and whether nothing is waiting or being worked on, now. For tests.

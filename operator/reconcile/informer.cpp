@@ -169,7 +169,7 @@ Informer::Informer(kube::Client& client, const kube::Resource& resource, kube::R
       reflector_(client, resource, with_trim(std::move(options), trim), cache_, clock) {}
 
 void Informer::start() {
-  thread_ = std::jthread([this](std::stop_token stop) { reflector_.run(std::move(stop)); });
+  thread_ = std::jthread([this](const std::stop_token& stop) { reflector_.run(stop); });
 }
 
 void Informer::request_stop() { thread_.request_stop(); }

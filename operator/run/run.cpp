@@ -157,12 +157,12 @@ Result<void> run(Settings settings) {
     controllers.request_stop();
     (*client)->interrupt();
   };
-  const auto lead = [&](std::stop_token token) {
+  const auto lead = [&](const std::stop_token& token) {
     // Whether the Lease is lost or given back: nothing of ours may be written after that.
     const std::stop_callback cut(token, end_requests);
     metrics.leader(settings.lease, true);
     spdlog::info("leading: lease={}/{}", settings.installation.ns, settings.lease);
-    controllers.lead(std::move(token));
+    controllers.lead(token);
     metrics.leader(settings.lease, false);
   };
   const auto observed = [&](const std::string& holder) {

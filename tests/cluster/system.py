@@ -48,11 +48,15 @@ def run(*argv, check=True, stdin=None, timeout=120, env=None):
 def wait_until(what, condition, timeout, interval=0.1, log=None, alive=lambda: True):
     """Returns condition()'s first true value. `what` ends the sentence "… is not there after N s"."""
     deadline = time.monotonic() + timeout
+    seen = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if not alive():
+        # One that is just becoming another program has no tag for a moment, a long one on a busy machine.
+        if alive():
+            seen = time.monotonic()
+        elif time.monotonic() - seen > 1:
             raise Failure(f"{what}: the program has ended", log)
         if time.monotonic() > deadline:
             raise Failure(f"{what}: not there after {timeout} s", log)

@@ -31,6 +31,7 @@ Problem problem_of(Error error, Kind kind) {
     case ErrorCode::kTooManyRequests: code = "TOOMANYREQUESTS"; break;
     case ErrorCode::kInvalid: code = kind == Kind::kOther ? "UNSUPPORTED" : kind == Kind::kBlob ? "DIGEST_INVALID" : "NAME_INVALID"; break;
     case ErrorCode::kCorrupt: code = kind == Kind::kBlob ? "DIGEST_INVALID" : "MANIFEST_INVALID"; break;
+    case ErrorCode::kConflict:
     case ErrorCode::kTimeout:
     case ErrorCode::kUpstream:
     case ErrorCode::kUnavailable:
