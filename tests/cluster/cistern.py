@@ -191,7 +191,7 @@ def normal(found):
     kept.pop("status", None)
     old = kept["metadata"]
     kept["metadata"] = {"labels": old.get("labels", {}), "annotations": {key: value for key, value in old.get("annotations", {}).items()
-                                                                         if key != HASH and not key.startswith("deprecated.daemonset")}}
+                                                                         if key not in (HASH, "cistern.dev/applied") and not key.startswith("deprecated.daemonset")}}
     kept["metadata"]["owners"] = [f"{owner['kind']}/{owner['name']}" for owner in old.get("ownerReferences", [])]
     if kept["kind"] == "Secret":
         kept["data"] = {key: "…" if key.startswith("peer.key") else value for key, value in kept.get("data", {}).items()}
