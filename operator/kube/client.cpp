@@ -23,6 +23,7 @@ constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kMergePatch = "application/merge-patch+json";
 constexpr std::string_view kApplyPatch = "application/apply-patch+yaml";
 constexpr std::string_view kPageSize = "500";
+constexpr std::string_view kTrimmedPageSize = "100";  // of what is large before it is trimmed
 // After that many expired continue tokens a list is asked for in one piece.
 constexpr int kPagedTries = 2;
 // Tries of a request whose connection fails: after 0.1, 0.2, 0.4, 0.8 and 1.6 s, each up to half as long again.
@@ -164,7 +165,7 @@ Result<Json> RestClient::get(const Resource& resource, const ObjectKey& key) {
 
 Result<Json> RestClient::list(const Resource& resource, const Selection& selection) {
   for (int tries = 0; tries < kPagedTries; ++tries) {
-    auto list = list_paged(resource, selection, kPageSize);
+    auto list = list_paged(resource, selection, selection.trim ? kTrimmedPageSize : kPageSize);
     if (list || list.error().code != ErrorCode::kGone) return list;
   }
   return list_paged(resource, selection, {});

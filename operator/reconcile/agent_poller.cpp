@@ -149,7 +149,8 @@ void AgentPoller::round() {
     for (std::size_t i = 0; i < questions.size() && i < answers.size(); ++i) take(questions[i], answers[i]);
   }
   if (has_asked_.exchange(true)) return;
-  for (const auto& [name, entry] : state_.desired()->policies) changed_(name, true);
+  const auto desired = state_.desired();
+  for (const auto& [name, entry] : desired->policies) changed_(name, true);
 }
 
 AgentPoller::Seen AgentPoller::seen(const std::string& pod_uid) const {

@@ -6,7 +6,7 @@ namespace cistern::reconcile {
 namespace {
 
 constexpr std::string_view kTemplateGeneration = "deprecated.daemonset.template.generation";
-constexpr std::string_view kPodGeneration = "pod-template-generation";
+constexpr std::string_view kGenerationOfPod = "pod-template-generation";
 
 bool is_ready(const Json& status) {
   for (const auto& condition : status.value("conditions", Json::array())) {
@@ -79,7 +79,7 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
     auto seen = poller_.seen(kube::metadata(*object, "uid"));
     pod.report = std::move(seen.report);
     pod.no_answer = std::move(seen.no_answer);
-    pod.outdated = !generation.empty() && kube::label(*object, kPodGeneration) != generation;
+    pod.outdated = !generation.empty() && kube::label(*object, kGenerationOfPod) != generation;
     state.pods.push_back(std::move(pod));
   }
   auto result = state_.group(group.name).value_or(GroupResult());

@@ -12,6 +12,9 @@ namespace {
 
 using kube::Json;
 
+// By which the DaemonSet's controller tells pods of a former template.
+constexpr std::string_view kPodGeneration = "pod-template-generation";
+
 // Moves some members of a map into a new one.
 Json only(Json& from, std::initializer_list<std::string_view> names) {
   Json kept = Json::object();
@@ -29,14 +32,14 @@ Json& member(Json& object, std::string_view name) {
   return found == object.end() ? nothing : *found;
 }
 
-// Annotations of others may be large (kubectl's last-applied-configuration) and are no concern of ours.
-void keep_our_annotations(Json& metadata) {
-  const auto annotations = metadata.find("annotations");
-  if (annotations == metadata.end() || !annotations->is_object()) return;
-  for (auto at = annotations->begin(); at != annotations->end();) {
-    at = at.key().starts_with("cistern.dev/") ? std::next(at) : annotations->erase(at);
+// Labels or annotations. Those of others may be large (kubectl's last-applied-configuration) and are no concern of ours.
+void keep_ours(Json& metadata, const char* map) {
+  const auto found = metadata.find(map);
+  if (found == metadata.end() || !found->is_object()) return;
+  for (auto at = found->begin(); at != found->end();) {
+    at = at.key().starts_with("cistern.dev/") || at.key() == kPodGeneration ? std::next(at) : found->erase(at);
   }
-  if (annotations->empty()) metadata.erase(annotations);
+  if (found->empty()) metadata.erase(found);
 }
 
 Json conditions(Json& status, std::initializer_list<std::string_view> types, std::initializer_list<std::string_view> fields) {
@@ -70,7 +73,13 @@ Json others_in(const Json& managed_fields) {
 Json container_states(Json& statuses) {
   Json kept = Json::array();
   if (!statuses.is_array()) return kept;
-  for (auto& status : statuses) kept.push_back(only(status, {"name", "image", "ready", "restartCount", "state", "lastState"}));
+  for (auto& status : statuses) {
+    for (const auto* state : {"state", "lastState"}) {
+      if (const auto found = status.find(state); found != status.end()) *found = only(*found, {"waiting", "terminated"});
+      if (const auto found = status.find(state); found != status.end() && found->empty()) status.erase(found);
+    }
+    kept.push_back(only(status, {"image", "restartCount", "state", "lastState"}));
+  }
   return kept;
 }
 
@@ -78,7 +87,7 @@ Json container_states(Json& statuses) {
 
 void trim_node(Json& node) {
   Json metadata = only(member(node, "metadata"), {"name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp"});
-  keep_our_annotations(metadata);
+  keep_ours(metadata, "annotations");
   Json spec = only(member(node, "spec"), {"unschedulable", "taints"});
   Json ready = conditions(member(node, "status"), {"Ready"}, {"type", "status"});
   node = Json{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", {{"conditions", std::move(ready)}}}};
@@ -92,12 +101,20 @@ void trim_namespace(Json& ns) {
 void trim_pod(Json& pod) {
   Json metadata =
       only(member(pod, "metadata"), {"name", "namespace", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp"});
-  keep_our_annotations(metadata);
+  keep_ours(metadata, "annotations");
+  keep_ours(metadata, "labels");
   Json spec = only(member(pod, "spec"), {"nodeName"});
   if (spec.empty()) spec = only(member(pod, "spec"), {"affinity"});  // says for which node a DaemonSet made it
   Json& status = member(pod, "status");
   Json kept = only(status, {"phase", "podIP", "reason", "message"});
-  kept["conditions"] = conditions(status, {"PodScheduled", "Ready"}, {"type", "status", "reason", "message"});
+  kept["conditions"] = Json::array();
+  for (auto& condition : conditions(status, {"PodScheduled", "Ready"}, {"type", "status", "reason", "message"})) {
+    if (condition.value("type", "") == "Ready") {
+      kept["conditions"].push_back(only(condition, {"type", "status"}));
+    } else if (condition.value("status", "") == "False") {
+      kept["conditions"].push_back(std::move(condition));
+    }
+  }
   for (const auto* list : {"initContainerStatuses", "containerStatuses"}) {
     if (const auto found = status.find(list); found != status.end()) kept[list] = container_states(*found);
   }

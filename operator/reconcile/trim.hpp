@@ -9,8 +9,9 @@ namespace cistern::reconcile {
 void trim_node(kube::Json& node);
 // name, namespace, labels.
 void trim_namespace(kube::Json& ns);
-// What says where an agent runs (or shall run), whether it is ready, and what keeps it from it: metadata of ours, nodeName, or the affinity
-// while there is none, phase, podIP, conditions (PodScheduled, Ready) and the states of its containers.
+// What says where an agent runs (or shall run), whether it is ready, and what keeps it from it: names, labels and annotations of ours,
+// nodeName, or the affinity while there is none, phase, podIP, whether it is ready, why it is not scheduled, how its containers wait or
+// end.
 void trim_pod(kube::Json& pod);
 // Drops metadata.managedFields and kubectl's copy of what was applied; of a DaemonSet's status only observedGeneration and
 // desiredNumberScheduled stay. Who else has written into it is kept as kOthers.

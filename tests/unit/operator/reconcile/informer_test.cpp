@@ -111,15 +111,29 @@ TEST(Trim, ANodeKeepsItsLabelsTaintsAndReadiness) {
 }
 
 TEST(Trim, APodKeepsWhatSaysHowItsAgentDoes) {
-  Json pod = Json::parse(R"({"metadata": {"name": "p", "labels": {"a": "b"}, "annotations": {"cistern.dev/config-hash": "1"}},
+  Json pod = Json::parse(R"({"metadata": {"name": "p", "labels": {"a": "b", "cistern.dev/group": "g", "pod-template-generation": "3"},
+      "annotations": {"cistern.dev/config-hash": "1", "other": "x"}, "ownerReferences": [{}]},
     "spec": {"nodeName": "n", "containers": [{"image": "i"}], "affinity": {}},
     "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "t"},
-      {"type": "Initialized", "status": "True"}], "containerStatuses": [{"name": "agent", "ready": true, "restartCount": 1, "state": {"running": {}},
-      "imageID": "sha256:0"}], "hostIP": "h"}})");
-  trim_pod(pod);
-  EXPECT_EQ(pod, Json::parse(R"({"metadata": {"name": "p", "labels": {"a": "b"}, "annotations": {"cistern.dev/config-hash": "1"}},
+      {"type": "Initialized", "status": "True"}, {"type": "PodScheduled", "status": "True"}], "hostIP": "h",
+      "containerStatuses": [{"name": "agent", "image": "i", "ready": true, "restartCount": 1, "imageID": "sha256:0",
+        "state": {"running": {"startedAt": "t"}}, "lastState": {"terminated": {"exitCode": 1}}}]}})");
+  const Json kept = Json::parse(R"({"metadata": {"name": "p", "labels": {"cistern.dev/group": "g", "pod-template-generation": "3"},
+      "annotations": {"cistern.dev/config-hash": "1"}},
     "spec": {"nodeName": "n"}, "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}],
-      "containerStatuses": [{"name": "agent", "ready": true, "restartCount": 1, "state": {"running": {}}}]}})"));
+      "containerStatuses": [{"image": "i", "restartCount": 1, "lastState": {"terminated": {"exitCode": 1}}}]}})");
+  trim_pod(pod);
+  EXPECT_EQ(pod, kept);
+  trim_pod(pod);
+  EXPECT_EQ(pod, kept) << "trimmed again it stays the same";
+}
+
+TEST(Trim, APodThatIsNotScheduledKeepsWhy) {
+  const Json waiting = Json::parse(R"({"metadata": {"name": "p"}, "spec": {"affinity": {}},
+    "status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "why"}]}})");
+  Json pod = waiting;
+  trim_pod(pod);
+  EXPECT_EQ(pod, waiting);
 }
 
 TEST(Trim, APodWithoutANodeKeepsItsAffinity) {
