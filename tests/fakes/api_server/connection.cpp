@@ -30,13 +30,13 @@ kube::Json bookmark(const kube::Json& like, std::uint64_t version) {
   return object;
 }
 
+}  // namespace
+
 bool selected(const ApiRequest& request, const Place& place, const kube::Json& object) {
   if (object.is_null()) return false;
   return (place.key.ns.empty() || kube::metadata(object, "namespace") == place.key.ns) &&
          matches_labels(object, request.parameter("labelSelector")) && matches_fields(object, request.parameter("fieldSelector"));
 }
-
-}  // namespace
 
 void ApiConnection::run() {
   ApiRequest request;

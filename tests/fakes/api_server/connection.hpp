@@ -15,6 +15,9 @@ struct Place {
   kube::ObjectKey key;
   std::string subresource;
 };
+
+// Whether a request for this place is about the object: by namespace and selectors. False for null.
+bool selected(const ApiRequest& request, const Place& place, const kube::Json& object);
 Place parse_place(std::string_view path);
 
 class ApiConnection {

@@ -83,7 +83,7 @@ class RecordingSink final : public Sink {
 
 class ReflectorTest : public testing::Test {
  protected:
-  void start(ReflectorOptions options = {}) {
+  void start(const ReflectorOptions& options = {}) {
     reflector_ = std::make_unique<Reflector>(*client_, kNodes, options, sink_, clock_);
     thread_ = std::jthread([this](const std::stop_token& stop) { reflector_->run(stop); });
   }

@@ -43,7 +43,7 @@ class Told {
 // A watch of nodes on a thread of its own.
 class Watching {
  public:
-  Watching(Client& client, std::string version, milliseconds silence = seconds(30), Resource resource = kNodes)
+  Watching(Client& client, const std::string& version, milliseconds silence = seconds(30), Resource resource = kNodes)
       : resource_(resource), thread_([this, &client, version, silence](const std::stop_token& stop) {
           WatchOptions options;
           options.resource_version = version;

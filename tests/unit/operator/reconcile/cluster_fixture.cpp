@@ -78,7 +78,7 @@ Operator::Operator(const kube::Configuration& configuration, AgentProbe& probe, 
 }
 
 void Operator::lead() {
-  leading_ = std::jthread([this](std::stop_token stop) { controllers_->lead(std::move(stop)); });
+  leading_ = std::jthread([this](const std::stop_token& stop) { controllers_->lead(stop); });
 }
 
 void Operator::stand_for_election(const std::string& identity) {
@@ -90,7 +90,7 @@ void Operator::stand_for_election(const std::string& identity) {
     options.renew_deadline = std::chrono::seconds(2);
     options.retry_period = std::chrono::seconds(1);
     kube::run_election(
-        *counting_, clock_, options, [this](std::stop_token token) { controllers_->lead(std::move(token)); }, [](const std::string&) {},
+        *counting_, clock_, options, [this](const std::stop_token& token) { controllers_->lead(token); }, [](const std::string&) {},
         stop);
   });
 }
