@@ -1,5 +1,6 @@
 """Cistern on a cluster, as its tests see it: install it, give it policies, ask its agents, compare what it made with what it should."""
 
+import base64
 import copy
 import json
 import os
@@ -194,7 +195,9 @@ def normal(found):
                                                                          if key not in (HASH, "cistern.dev/applied") and not key.startswith("deprecated.daemonset")}}
     kept["metadata"]["owners"] = [f"{owner['kind']}/{owner['name']}" for owner in old.get("ownerReferences", [])]
     if kept["kind"] == "Secret":
-        kept["data"] = {key: "…" if key.startswith("peer.key") else value for key, value in kept.get("data", {}).items()}
+        kept["data"] = {key: "…" if key.startswith("peer.key") else base64.b64decode(value).decode().splitlines() for key, value in kept["data"].items()}
+    if kept["kind"] == "ConfigMap":
+        kept["data"].pop("generation", None)  # counts the edits of a test
     if kept["kind"] == "Service":
         for field in ("clusterIP", "clusterIPs"):
             if kept["spec"].get(field) not in ("None", ["None"]):

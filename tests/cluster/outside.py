@@ -12,7 +12,7 @@ import time
 
 from cistern import BUILD, IMAGE
 from cluster import SYSTEM_NAMESPACE
-from system import Failure, run, wait_until
+from system import Failure, run, wait_until, wall_clock
 
 
 
@@ -106,11 +106,7 @@ class OutsideOperator:
     def start(self):
         environment = {**os.environ}
         if self._faketime:
-            library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
-            if library is None:
-                raise Failure("libfaketime.so.1 is not there; install the package libfaketime")
-            # Of the wall clock only: the steady one is what the kernel counts.
-            environment |= {"LD_PRELOAD": str(library), "FAKETIME": self._faketime, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+            environment |= wall_clock(self._faketime)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(BUILD / "bin/cistern-operator"), "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={SYSTEM_NAMESPACE}", f"--image={IMAGE}",

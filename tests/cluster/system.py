@@ -45,6 +45,14 @@ def run(*argv, check=True, stdin=None, timeout=120, env=None):
     return done.stdout if check else done
 
 
+def wall_clock(shift):
+    """The environment of a program whose wall clock is shifted, by "-1d" or "+2h"; its steady one is what the kernel counts."""
+    library = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise Failure("libfaketime.so.1 is not there; install the package libfaketime")
+    return {"LD_PRELOAD": str(library), "FAKETIME": shift, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
 def wait_until(what, condition, timeout, interval=0.1, log=None, alive=lambda: True):
     """Returns condition()'s first true value. `what` ends the sentence "… is not there after N s"."""
     deadline = time.monotonic() + timeout
