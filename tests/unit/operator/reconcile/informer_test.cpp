@@ -12,7 +12,10 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 Json object(const std::string& name, const std::string& version, const std::string& group = {}, const std::string& value = {}) {
-  Json made{{"metadata", {{"name", name}, {"resourceVersion", version}, {"managedFields", Json::array({1})}}}, {"value", value}};
+  Json made{
+      {"metadata",
+       {{"name", name}, {"resourceVersion", version}, {"managedFields", Json::array({{{"manager", "cistern"}, {"operation", "Apply"}}})}}},
+      {"value", value}};
   if (!group.empty()) made["metadata"]["labels"]["group"] = group;
   return made;
 }
