@@ -90,8 +90,7 @@ void Operator::stand_for_election(const std::string& identity) {
     options.renew_deadline = std::chrono::seconds(2);
     options.retry_period = std::chrono::seconds(1);
     kube::run_election(
-        *counting_, clock_, options, [this](const std::stop_token& token) { controllers_->lead(token); }, [](const std::string&) {},
-        stop);
+        *counting_, clock_, options, [this](const std::stop_token& token) { controllers_->lead(token); }, [](const std::string&) {}, stop);
   });
 }
 
