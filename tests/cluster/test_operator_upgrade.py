@@ -27,7 +27,7 @@ def test_an_upgrade_keeps_caches_and_policies(cistern, cluster, tmp_path):
     shutil.copytree(ROOT / "charts/cistern", chart, symlinks=False)
     crd = next(path for path in chart.rglob("*.yaml") if "kind: CustomResourceDefinition" in path.read_text() and "additionalPrinterColumns" in path.read_text())
     crd.write_text(crd.read_text().replace("additionalPrinterColumns:", "additionalPrinterColumns:\n        - {name: Priority, type: integer, jsonPath: .spec.priority}", 1))
-    cluster.install_chart(chart, "--set=replicas=1", "--set=logLevel=debug")
+    cluster.install_chart(chart, "--set=operator.replicas=1", "--set=operator.logLevel=debug")
     assert "PRIORITY" in cluster.kubectl("get", "mp"), "an upgrade reaches the CRD"
     after = cistern.wait_ready()
     assert after["metadata"]["uid"] == before["metadata"]["uid"] and cistern.node_labels() == labels
