@@ -1,7 +1,10 @@
 #include "cache-agent/upstream/loop.hpp"
 
-#include <csignal>
+#include <fcntl.h>
 #include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <stdexcept>
 
 namespace cistern::upstream {
@@ -14,8 +17,8 @@ constexpr long kPooledConnections = 128;
 
 }  // namespace
 
-// A socket that libcurl wants to hear of. libcurl owns the descriptor: it is assigned to Asio as it is and released before libcurl closes
-// it (every close is preceded by CURL_POLL_REMOVE, those of the resolver's socket pair included).
+// A socket that libcurl wants to hear of, by a duplicate of its descriptor that is ours to close. CURL_POLL_REMOVE may come after libcurl
+// has closed its own: that of a resolver whose transfer is given up.
 struct Loop::Watch {
   boost::asio::posix::stream_descriptor descriptor;
   curl_socket_t socket;
@@ -119,9 +122,11 @@ int Loop::on_socket(CURL* /*easy*/, curl_socket_t socket, int wanted, void* self
   auto& watch = loop.watches_[socket];
   if (watch == nullptr) {
     watch = std::make_shared<Watch>(Watch{boost::asio::posix::stream_descriptor(loop.context_), socket});
+    const int own = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
     boost::system::error_code error;
-    watch->descriptor.assign(socket, error);
-    if (error) {
+    if (own >= 0) watch->descriptor.assign(own, error);
+    if (own < 0 || error) {
+      if (own >= 0) ::close(own);
       loop.watches_.erase(socket);
       return -1;
     }
@@ -135,7 +140,8 @@ void Loop::forget(curl_socket_t socket) {
   const auto found = watches_.find(socket);
   if (found == watches_.end()) return;
   found->second->gone = true;
-  found->second->descriptor.release();
+  // Taken out of epoll, which closing alone would not do while libcurl's own is open.
+  ::close(found->second->descriptor.release());
   watches_.erase(found);
 }
 
