@@ -153,10 +153,14 @@ class Bench:
             first = self.change(range(self.policies), 3, 1800)
             time.sleep(5)
             before = operator.requests()
-            one = [self.change([number], 4, 120) for number in range(3)]
+            say(f"in force after {first:.1f} s; changing one policy, three times")
+            changes = [number % self.policies for number in range(3)]
+            one = [self.change([number], 4 + turn, 120) for turn, number in enumerate(changes)]
             middle = operator.requests()
-            every = self.change(range(self.policies), 5, 300)
+            say("changing all policies at once")
+            every = self.change(range(self.policies), 9, 300)
             after = operator.requests()
+            say("a minute in which nothing changes")
             time.sleep(10)
             quiet = operator.mutating_requests()
             time.sleep(60)

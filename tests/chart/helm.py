@@ -5,7 +5,7 @@ import subprocess
 
 import yaml
 
-from conftest import SOURCE, tool
+from api import SOURCE, tool
 
 CHART = SOURCE / "charts" / "cistern"
 NAMESPACE = "cistern-system"

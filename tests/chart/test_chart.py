@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 
-from conftest import SOURCE
+from api import SOURCE
 from helm import ALL_VALUES, CHART, EVERYTHING, NAMESPACE, helm, objects, pod_templates, rendered
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:cistern-operator"

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from conftest import SOURCE
+from api import SOURCE
 
 NAME = "mirrorpolicies.cistern.dev"
 CRD = SOURCE / "crds" / f"{NAME}.yaml"

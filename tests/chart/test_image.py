@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from conftest import SOURCE
+from api import SOURCE
 
 SCRIPT = SOURCE / "cmake" / "image.sh"
 BUILD = SOURCE / "build"
