@@ -34,9 +34,7 @@ class Agents:
     def __init__(self, cluster):
         self._cluster = cluster
         self._hashes = {}  # pod's address → (hash, from when on)
-        self._watch = subprocess.Popen(
-            [str(cluster.tools.kubernetes / "kubectl"), f"--kubeconfig={cluster.layout.kubeconfig}", "get", "pods", f"--namespace={SYSTEM_NAMESPACE}",
-             "--watch", "--output=json"], stdout=subprocess.PIPE, text=True)
+        self._watch, self._closed = None, False
         threading.Thread(target=self._follow, daemon=True).start()
         run("ip", "route", "replace", "local", PODS, "dev", "lo")
         agents = self
@@ -62,17 +60,24 @@ class Agents:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def _follow(self):
-        decoder, text = json.JSONDecoder(), ""
-        while chunk := self._watch.stdout.readline():
-            text += chunk
-            if chunk != "}\n":
-                continue
-            pod, _ = decoder.raw_decode(text)
+        """kubectl ends when its watch does, and is started again: it begins with all that there is."""
+        while not self._closed:
+            self._watch = subprocess.Popen(
+                [str(self._cluster.tools.kubernetes / "kubectl"), f"--kubeconfig={self._cluster.layout.kubeconfig}", "get", "pods",
+                 f"--namespace={SYSTEM_NAMESPACE}", "--watch", "--output=json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             text = ""
-            address = pod["status"].get("podIP")
-            wanted = pod["metadata"].get("annotations", {}).get(HASH, "")
-            if address and self._hashes.get(address, ("",))[0] != wanted:
-                self._hashes[address] = (wanted, time.monotonic() + KUBELET, self._hashes.get(address, ("",))[0])
+            while chunk := self._watch.stdout.readline():
+                text += chunk
+                if chunk == "}\n":
+                    self._saw(json.loads(text))
+                    text = ""
+            time.sleep(0.5)
+
+    def _saw(self, pod):
+        address = pod["status"].get("podIP")
+        wanted = pod["metadata"].get("annotations", {}).get(HASH, "")
+        if address and self._hashes.get(address, ("",))[0] != wanted:
+            self._hashes[address] = (wanted, time.monotonic() + KUBELET, self._hashes.get(address, ("",))[0])
 
     def answer(self, path, address):
         wanted, since, before = self._hashes.get(address, ("", 0, ""))
@@ -82,6 +87,7 @@ class Agents:
                            "config_hash": wanted if time.monotonic() >= since else before, "store": {"bytes": 0, "objects": 0}})
 
     def close(self):
+        self._closed = True
         self._watch.kill()
         self._server.shutdown()
         run("ip", "route", "del", "local", PODS, "dev", "lo", check=False)
