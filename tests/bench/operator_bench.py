@@ -167,7 +167,7 @@ class Bench:
             every = self.change(range(self.policies), 9, 300)
             after = operator.requests()
             say("a minute in which nothing changes")
-            time.sleep(10)
+            time.sleep(75)  # the counts of Events are written up to a minute after them
             quiet = operator.mutating_requests()
             time.sleep(60)
             return [
