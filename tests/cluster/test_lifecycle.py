@@ -49,8 +49,9 @@ def other():
 
 
 def command(cluster, *argv, **environment):
+    # As from a terminal: tests that run in the background would hand on that they hear no Ctrl-C.
     return subprocess.Popen([*CLI, *argv], env={**os.environ, "CISTERN_CLUSTER_DIR": str(cluster.layout.folder), **environment}, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def half_done(cluster):
