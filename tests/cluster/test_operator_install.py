@@ -33,6 +33,8 @@ def test_the_first_policy_is_ready_a_minute_after_install(cistern, installed):
 def test_a_pod_downloads_modules_through_the_service(cistern, cluster):
     cistern.apply(policy())
     cistern.wait_ready()
+    # Before, an agent takes itself for the owner of all: what it fetched then, another that is its owner later fetches again.
+    cistern.wait_peers()
     cluster.world.serve_modules(go=str(cluster.tools.go))
     cluster.apply(client_pod("node1"))
     cluster.wait_for_pods("app=client", 1)

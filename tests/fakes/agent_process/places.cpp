@@ -3,13 +3,15 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <fstream>
 #include <iterator>
 #include <mutex>
 #include <random>
-#include <set>
 
 namespace cistern::fakes {
 
@@ -33,22 +35,43 @@ TempFolder::~TempFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
+namespace {
+
+// True if no other test has it, and from then on none gets it: an abstract name is given up when this process ends. A port that is only looked
+// at is still free when a second test looks, a moment before the first one's program listens there.
+bool reserve(unsigned short port) {
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  const auto text = "cistern-test-port-" + std::to_string(port);
+  std::copy(text.begin(), text.end(), name.sun_path + 1);  // after a zero: no file
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (::bind(socket, reinterpret_cast<sockaddr*>(&name), size) == 0) return true;  // and stays open
+  ::close(socket);
+  return false;
+}
+
+bool nobody_listens(const std::string& host, unsigned short port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(socket);
+  return free;
+}
+
+}  // namespace
+
 unsigned short free_port(const std::string& host) {
   static std::mutex mutex;
   static std::mt19937 random{std::random_device{}()};
-  static std::set<unsigned short> given;
   const std::lock_guard lock(mutex);
   std::uniform_int_distribution<int> ports(20000, 32000);
   for (int tries = 0; tries < 1000; ++tries) {
     const auto port = static_cast<unsigned short>(ports(random));
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    ::inet_pton(AF_INET, host.c_str(), &address.sin_addr);
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(socket);
-    if (free && given.insert(port).second) return port;
+    if (reserve(port) && nobody_listens(host, port)) return port;
   }
   return 0;
 }
