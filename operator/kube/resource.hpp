@@ -34,6 +34,7 @@ inline constexpr Resource kDeployments{"apps", "v1", "deployments", "Deployment"
 inline constexpr Resource kNetworkPolicies{"networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"};
 inline constexpr Resource kLeases{"coordination.k8s.io", "v1", "leases", "Lease"};
 inline constexpr Resource kEvents{"events.k8s.io", "v1", "events", "Event"};
+inline constexpr Resource kCoreEvents{"", "v1", "events", "Event"};  // the same objects; only by this name are they selected by field
 
 // Which object of a resource. The namespace is empty for what has none.
 struct ObjectKey {

@@ -11,6 +11,7 @@ namespace {
 
 // Releases of Helm are large and many.
 constexpr const char* kWithoutHelm = "type!=helm.sh/release.v1";
+constexpr const char* kRefusals = "involvedObject.kind=DaemonSet,reason=FailedCreate";
 
 kube::ReflectorOptions everything() { return {}; }
 
@@ -45,14 +46,15 @@ Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const
                 of(kube::kServices, handler)),
       network_policies_(client, kube::kNetworkPolicies, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
                         of(kube::kNetworkPolicies, handler)),
-      pods_(client, kube::kPods, in_namespace(ns_, kByGroup), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)) {}
+      pods_(client, kube::kPods, in_namespace(ns_, kByGroup), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)),
+      refusals_(client, kube::kCoreEvents, in_namespace(ns_, "", kRefusals), clock, trim_event, {}, of(kube::kCoreEvents, handler)) {}
 
 std::vector<Informer*> Cluster::informers() {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_};
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_, &refusals_};
 }
 
 std::vector<const Informer*> Cluster::informers() const {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_};
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_, &refusals_};
 }
 
 void Cluster::start() {

@@ -43,6 +43,8 @@ class Cluster {
   const ObjectCache& services() const { return services_.cache(); }
   const ObjectCache& network_policies() const { return network_policies_.cache(); }
   const ObjectCache& pods() const { return pods_.cache(); }
+  // Events by which the DaemonSets' controller says that it could not make a pod.
+  const ObjectCache& refusals() const { return refusals_.cache(); }
 
   // What the operator makes: where deletion looks for leftovers. In the order in which they are deleted.
   struct Owned {
@@ -56,7 +58,7 @@ class Cluster {
   std::vector<const Informer*> informers() const;
 
   const std::string ns_;
-  Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_;
+  Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_, refusals_;
 };
 
 }  // namespace cistern::reconcile

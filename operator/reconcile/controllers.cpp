@@ -155,6 +155,7 @@ void Controllers::changed(const kube::Resource& resource, const Object& before, 
   if (resource == kube::kMirrorPolicies) return policy_changed(before, after);
   if (resource == kube::kNodes) return node_changed(before, after);
   if (resource == kube::kPods) return pod_changed(before, after);
+  if (resource == kube::kCoreEvents) return pods_refused(after);
   if (resource == kube::kNamespaces) {
     if (!before || !after || labels_in(before) != labels_in(after)) wake_plan();
     return;
@@ -192,6 +193,13 @@ void Controllers::pod_changed(const Object& before, const Object& after) {
   const auto& pod = after ? *after : *before;
   pods_.queue().add(kube::metadata(pod, "name"));
   wake_policy(kube::label(pod, kByPolicy), kPodPause);
+}
+
+void Controllers::pods_refused(const Object& event) {
+  if (!event) return;
+  const auto name = event->at("involvedObject").value("name", "");
+  if (const auto daemon_set = cluster_.daemon_sets().get({cluster_.ns(), name}))
+    wake_policy(kube::label(*daemon_set, kByPolicy), kPodPause);
 }
 
 void Controllers::owned_changed(const kube::Resource& resource, const Object& object) {

@@ -59,6 +59,7 @@ class Controllers {
   void changed(const kube::Resource& resource, const Object& before, const Object& after);
   void policy_changed(const Object& before, const Object& after);
   void node_changed(const Object& before, const Object& after);
+  void pods_refused(const Object& event);
   void pod_changed(const Object& before, const Object& after);
   void owned_changed(const kube::Resource& resource, const Object& object);
   void reference_changed(const kube::Resource& resource, const std::string& name);

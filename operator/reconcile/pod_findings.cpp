@@ -30,7 +30,7 @@ std::string nodes_of(const Suspects& suspects) {
   return few(names);
 }
 
-std::string quoted(const std::string& words) { return cut(one_line(words), kQuotedWords); }
+std::string theirs(const std::string& words) { return cut(one_line(words), kQuotedWords); }
 
 // kubelet's words, which are the same while it tries and while it waits for the next try.
 std::string pull_words(const AgentPod& pod) {
@@ -38,7 +38,7 @@ std::string pull_words(const AgentPod& pod) {
       pod.waiting_message.starts_with("Back-off pulling image") ? pod.waiting_message.find(": ErrImagePull: ") : std::string::npos;
   const auto words =
       begin == std::string::npos ? pod.waiting_message : pod.waiting_message.substr(begin + std::string_view(": ErrImagePull: ").size());
-  return quoted(words.empty() ? pod.waiting_reason : words);
+  return theirs(words.empty() ? pod.waiting_reason : words);
 }
 
 void add_image_findings(const Agents& agents, std::vector<Finding>& findings) {
@@ -63,12 +63,12 @@ void add_start_findings(const PolicyState& state, const Agents& agents, std::vec
     findings.push_back(
         {"AgentCannotStart",
          fmt::format("The agent cannot be started on {}; kubelet says of pod {}: {}. See: kubectl -n {} describe pod {}.", nodes_of(stuck),
-                     pod.name, quoted(fmt::format("{}: {}", pod.waiting_reason, pod.waiting_message)), state.ns, pod.name)});
+                     pod.name, theirs(fmt::format("{}: {}", pod.waiting_reason, pod.waiting_message)), state.ns, pod.name)});
   }
   if (const auto crashing = in_state(agents, AgentState::kCrashing); !crashing.empty()) {
     const auto& pod = *crashing.front()->pod;
     // kubelet's own message holds the time until its next try, which grows.
-    const auto end = pod.last_end.empty() ? std::string() : fmt::format("; pod {} ended last with {}", pod.name, quoted(pod.last_end));
+    const auto end = pod.last_end.empty() ? std::string() : fmt::format("; pod {} ended last with {}", pod.name, theirs(pod.last_end));
     findings.push_back(
         {"CrashLooping", fmt::format("The agent starts and ends again on {}{}. See: kubectl -n {} logs {} --all-containers --previous.",
                                      nodes_of(crashing), end, state.ns, pod.name)});
@@ -97,11 +97,52 @@ void add_unschedulable(const Agents& agents, std::vector<Finding>& findings) {
   const auto& pod = *pods.front();
   const auto where = waiting.empty() ? counted(pods.size(), "agent") : fmt::format("the agent of {}", nodes_of(waiting));
   findings.push_back({"Unschedulable", fmt::format("There is no place for {}; the scheduler says of pod {}: {}. {}", where, pod.name,
-                                                   quoted(pod.unschedulable), scheduling_advice(pod.unschedulable))});
+                                                   theirs(pod.unschedulable), scheduling_advice(pod.unschedulable))});
 }
 
-// Nodes for which the DaemonSet's controller does not even make a pod.
-void add_left_out(const Agents& agents, std::vector<Finding>& findings) {
+// What to do about the API server's words.
+std::string_view refusal_advice(const std::string& words) {
+  const auto says = [&](std::string_view part) { return words.find(part) != std::string::npos; };
+  if (says("exceeded quota")) return "Raise the namespace's ResourceQuota, or lower spec.agent.resources.";
+  if (says("violates PodSecurity"))
+    return "Set the namespace's label pod-security.kubernetes.io/enforce as the chart's namespace.podSecurity says.";
+  if (says("PriorityClass")) return "Make that PriorityClass, or correct spec.agent.priorityClassName.";
+  if (says("maximum ") || says("minimum ")) return "See the namespace's LimitRange, and spec.agent.resources.";
+  return "See what refuses pods in this namespace: an admission webhook, a quota or a policy.";
+}
+
+// Each try is for a pod with another name; the words are the same.
+std::string without_pod_name(std::string words, const std::string& daemon_set) {
+  const auto prefix = "\"" + daemon_set + "-";
+  const auto at = words.find(prefix);
+  const auto end = at == std::string::npos ? at : words.find('"', at + 1);
+  if (end != std::string::npos) words.replace(at + prefix.size(), end - at - prefix.size(), "…");
+  return words;
+}
+
+// Pods that the API server does not take. True: there are some.
+bool add_refused(const PolicyState& state, const Agents& agents, std::vector<Finding>& findings) {
+  std::vector<std::string> nodes;
+  std::string words;
+  for (const auto& group : agents.groups) {
+    if (!group.state->refused) continue;
+    const auto before = nodes.size();
+    for (const auto& agent : group.agents) {
+      if (agent.state == AgentState::kNoPod && agent.reachable) nodes.push_back(agent.node);
+    }
+    if (words.empty() && nodes.size() > before) words = without_pod_name(*group.state->refused, "cistern-" + group.state->group);
+  }
+  if (nodes.empty()) return false;
+  std::sort(nodes.begin(), nodes.end());
+  findings.push_back(
+      {"PodsRefused",
+       fmt::format("No agent can be made on {} in namespace {}: {}. {}", few(nodes), state.ns, theirs(words), refusal_advice(words)),
+       words.find(" is forbidden: ") != std::string::npos});
+  return true;
+}
+
+// Nodes for which the DaemonSet's controller does not even make a pod. True: there are some.
+bool add_left_out(const Agents& agents, std::vector<Finding>& findings) {
   std::vector<std::string> groups;
   std::vector<std::string> nodes;
   std::size_t left_out = 0;
@@ -113,7 +154,7 @@ void add_left_out(const Agents& agents, std::vector<Finding>& findings) {
       if (agent.state == AgentState::kNoPod) nodes.push_back(agent.node);
     }
   }
-  if (left_out == 0) return;
+  if (left_out == 0) return false;
   std::sort(nodes.begin(), nodes.end());
   findings.push_back(
       {"NodesLeftOut",
@@ -122,6 +163,7 @@ void add_left_out(const Agents& agents, std::vector<Finding>& findings) {
            "leave these nodes out by spec.nodeSelector.",
            few(groups), counted(left_out, "selected node"), nodes.empty() ? "" : fmt::format(" ({})", few(nodes))),
        true});
+  return true;
 }
 
 void add_silent(const PolicyState& state, const Agents& agents, std::vector<Finding>& findings) {
@@ -132,16 +174,16 @@ void add_silent(const PolicyState& state, const Agents& agents, std::vector<Find
        fmt::format(
            "The agent on {} is ready but does not tell the operator what it has in force ({}). See whether a NetworkPolicy keeps the "
            "operator from port 5051 in namespace {}.",
-           nodes_of(silent), quoted(silent.front()->pod->no_answer), state.ns)});
+           nodes_of(silent), theirs(silent.front()->pod->no_answer), state.ns)});
 }
 
 // Nodes that a finding of its own explains are not told again.
-void add_rollout(const PolicyState& state, const Agents& agents, bool left_out, std::vector<Finding>& findings) {
+void add_rollout(const PolicyState& state, const Agents& agents, bool told_of_no_pod, std::vector<Finding>& findings) {
   std::string what;
   const auto tell = [&](AgentState agent_state, std::string_view words) {
     if (const auto some = in_state(agents, agent_state); !some.empty()) what += fmt::format("{}: {}. ", words, nodes_of(some));
   };
-  if (!left_out) tell(AgentState::kNoPod, "No pod yet on");
+  if (!told_of_no_pod) tell(AgentState::kNoPod, "No pod yet on");
   tell(AgentState::kStarting, "Starting on");
   tell(AgentState::kOtherConfiguration, "The new configuration is not in force yet on");
   if (what.empty()) return;
@@ -175,11 +217,11 @@ std::vector<Finding> pod_findings(const PolicyState& state, const Agents& agents
   std::vector<Finding> findings;
   add_image_findings(agents, findings);
   add_start_findings(state, agents, findings);
-  add_left_out(agents, findings);
-  const bool left_out = !findings.empty() && findings.back().reason == "NodesLeftOut";
+  const bool refused = add_refused(state, agents, findings);
+  const bool left_out = !refused && add_left_out(agents, findings);
   add_unschedulable(agents, findings);
   add_silent(state, agents, findings);
-  add_rollout(state, agents, left_out, findings);
+  add_rollout(state, agents, refused || left_out, findings);
   return findings;
 }
 

@@ -29,6 +29,26 @@ std::string template_generation(const Cluster& cluster, const std::string& group
   return {};
 }
 
+std::string time_of(const Json& event) {
+  const auto last = event.find("lastTimestamp");
+  return last != event.end() && last->is_string() ? last->get<std::string>() : kube::metadata(event, "creationTimestamp");
+}
+
+// The newest of the Events by which the DaemonSet's controller says that it could not make a pod. They outlive their cause by up to an
+// hour.
+std::optional<std::string> refused(const Cluster& cluster, const std::string& group) {
+  std::optional<std::string> words;
+  std::string newest;
+  for (const auto& daemon_set : cluster.daemon_sets().with_label(kByGroup, group)) {
+    for (const auto& event : cluster.refusals().all()) {
+      if (event->at("involvedObject").value("uid", "") != kube::metadata(*daemon_set, "uid") || time_of(*event) < newest) continue;
+      newest = time_of(*event);
+      words = event->value("message", "");
+    }
+  }
+  return words;
+}
+
 }  // namespace
 
 std::optional<std::size_t> PolicyReconciler::scheduled(const plan::Group& group, std::optional<milliseconds>& again) {
@@ -82,6 +102,8 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
     pod.outdated = !generation.empty() && kube::label(*object, kGenerationOfPod) != generation;
     state.pods.push_back(std::move(pod));
   }
+  // A new DaemonSet's pods are still being made.
+  if (state.scheduled && state.pods.size() < state.nodes.size()) state.refused = refused(parts_.cluster, group.name);
   auto result = state_.group(group.name).value_or(GroupResult());
   state.config_hash = std::move(result.config_hash);
   state.missing = std::move(result.missing);

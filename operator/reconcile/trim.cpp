@@ -121,6 +121,15 @@ void trim_pod(Json& pod) {
   pod = Json{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", std::move(kept)}};
 }
 
+void trim_event(Json& event) {
+  Json metadata = only(member(event, "metadata"), {"name", "namespace", "creationTimestamp", "resourceVersion"});
+  Json about = only(member(event, "involvedObject"), {"name", "uid"});
+  Json kept = only(event, {"message", "lastTimestamp"});
+  kept["metadata"] = std::move(metadata);
+  kept["involvedObject"] = std::move(about);
+  event = std::move(kept);
+}
+
 void trim_object(Json& object) {
   if (const auto metadata = object.find("metadata"); metadata != object.end()) {
     if (const auto managed = metadata->find("managedFields"); managed != metadata->end()) {

@@ -13,6 +13,8 @@ void trim_namespace(kube::Json& ns);
 // nodeName, or the affinity while there is none, phase, podIP, whether it is ready, why it is not scheduled, how its containers wait or
 // end.
 void trim_pod(kube::Json& pod);
+// What it is about, what it says and when.
+void trim_event(kube::Json& event);
 // Drops metadata.managedFields and kubectl's copy of what was applied; of a DaemonSet's status only observedGeneration and
 // desiredNumberScheduled stay. Who else has written into it is kept as kOthers.
 void trim_object(kube::Json& object);

@@ -154,6 +154,19 @@ TEST_P(ClusterTest, ADeadNodeDoesNotHoldADeletion) {
   EXPECT_EQ(group_of("n1"), "");
 }
 
+TEST_P(ClusterTest, PodsThatTheApiServerRefusesAreTold) {
+  add_node("n1");
+  ControllersOptions options;
+  options.policy.settle = std::chrono::seconds(1);
+  daemon_sets_->refuse_pods("Error creating: pods \"cistern-default-x7k2p\" is forbidden: exceeded quota: few");
+  start_operator(options);
+  put_policy("default");
+  EXPECT_TRUE(eventually([&] { return condition("default", "Stalled").starts_with("True PodsRefused"); })) << policy("default").dump(1);
+  EXPECT_THAT(condition("default", "Ready"), HasSubstr("exceeded quota: few. Raise the namespace's ResourceQuota"));
+  daemon_sets_->refuse_pods("");
+  EXPECT_TRUE(eventually([&] { return is_ready("default"); })) << policy("default").dump(1);
+}
+
 TEST_P(ClusterTest, OfTwoPoliciesOneOwnsANodeUntilItGoes) {
   add_node("n1");
   auto& running = start_operator();

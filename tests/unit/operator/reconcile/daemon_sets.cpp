@@ -27,6 +27,11 @@ void DaemonSets::kill_node(const std::string& name) {
   dead_nodes_.insert(name);
 }
 
+void DaemonSets::refuse_pods(std::string words) {
+  const std::lock_guard lock(mutex_);
+  refusal_ = std::move(words);
+}
+
 void DaemonSets::set_counters(AgentReport counters) {
   const std::lock_guard lock(mutex_);
   counters_ = std::move(counters);
@@ -88,7 +93,27 @@ void DaemonSets::play() {
   }
 }
 
+// As the DaemonSets' controller does, one Event for each try.
+bool DaemonSets::refuse(const Json& set) {
+  std::string words;
+  {
+    const std::lock_guard lock(mutex_);
+    words = refusal_;
+  }
+  if (words.empty()) return false;
+  const Json about{{"kind", "DaemonSet"}, {"name", kube::metadata(set, "name")}, {"namespace", ns_}, {"uid", kube::metadata(set, "uid")}};
+  client_.create(kube::kCoreEvents,
+                 Json{{"metadata", {{"name", fmt::format("refused.{}", ++refusals_)}, {"namespace", ns_}}},
+                      {"involvedObject", about},
+                      {"reason", "FailedCreate"},
+                      {"message", words},
+                      {"type", "Warning"},
+                      {"lastTimestamp", fmt::format("2026-01-01T00:{:02}:{:02}Z", refusals_ / 60 % 60, refusals_ % 60)}});
+  return true;
+}
+
 void DaemonSets::make_pod(const Json& set, const std::string& node) {
+  if (refuse(set)) return;
   const Json& pod_template = set.at("spec").at("template");
   Json metadata = pod_template.at("metadata");
   metadata["name"] = fmt::format("{}-{}", kube::metadata(set, "name"), node);

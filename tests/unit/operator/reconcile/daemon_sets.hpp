@@ -24,6 +24,8 @@ class DaemonSets final : public AgentProbe {
 
   // Nodes on which nothing ends any more.
   void kill_node(const std::string& name);
+  // From now on no pod can be made, for this reason; empty: it can again.
+  void refuse_pods(std::string words);
   // What every agent has counted since its start.
   void set_counters(AgentReport counters);
 
@@ -33,6 +35,8 @@ class DaemonSets final : public AgentProbe {
 
  private:
   void play();
+  // True: pods are refused now.
+  bool refuse(const kube::Json& daemon_set);
   void make_pod(const kube::Json& daemon_set, const std::string& node);
   void remove_pod(const kube::Json& pod);
   void run_pod(const kube::Json& pod);
@@ -43,6 +47,8 @@ class DaemonSets final : public AgentProbe {
   std::set<std::string> dead_nodes_;
   std::map<std::string, std::string> hash_at_;  // address → what the agent there has in force
   AgentReport counters_;
+  std::string refusal_;
+  unsigned refusals_ = 0;
   unsigned next_address_ = 1;
   std::atomic<bool> ending_ = false;
   std::thread thread_;

@@ -173,6 +173,18 @@ void nodes_left_out(World& world) {
   world.group().pods.resize(1);
 }
 
+void pods_refused(World& world) {
+  world.group().pods.resize(1);
+  world.group().refused =
+      "Error creating: pods \"cistern-default-x7k2p\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3";
+}
+
+// By something that may work again by itself.
+void pods_refused_for_now(World& world) {
+  world.group().pods.resize(1);
+  world.group().refused = "Error creating: Internal error occurred: failed calling webhook \"check.example.com\": no endpoints available";
+}
+
 void some_unreachable(World& world) {
   world.group().unreachable = {"n3"};
   world.sick_pod(2).waiting_reason = "ErrImagePull";  // of no interest there
@@ -265,6 +277,8 @@ const std::vector<Case>& cases() {
       {"cannot_start", cannot_start},
       {"unschedulable", unschedulable},
       {"nodes_left_out", nodes_left_out},
+      {"pods_refused", pods_refused},
+      {"pods_refused_for_now", pods_refused_for_now},
       {"some_unreachable", some_unreachable},
       {"all_unreachable", all_unreachable},
       {"unknown_names", unknown_names},
