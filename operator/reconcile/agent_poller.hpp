@@ -52,7 +52,6 @@ class AgentPoller {
     ErrorCode error = ErrorCode::kInternal;  // of the last failure
     SteadyTime asked{};
     SteadyTime next{};
-    std::string wanted;         // the hash that it should have had when it was asked
     bool known_before = false;  // the operator
   };
   struct Question {

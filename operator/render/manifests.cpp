@@ -121,15 +121,12 @@ json make_object(const char* api_version, const char* kind, const std::string& n
 }
 
 Result<GroupObjects> group_objects(const plan::Group& group, const Owner& owner, const Installation& installation,
-                                   const References& references, const std::string& peer_key, const std::string& previous_peer_key) {
+                                   const References& references, const std::string& peer_key) {
   SecretFiles places(references, installation.ns);
   const auto config = group_config(group, installation, places);
   auto& files = places.files();
   files[kAgentFileName] = fmt::format("{}\n{}", kMark, config::to_yaml(config));
-  if (config.peers.enabled) {
-    files[kPeerKeyFile] = peer_key;
-    if (!previous_peer_key.empty()) files[std::string(kPeerKeyFile) + ".previous"] = previous_peer_key;
-  }
+  if (config.peers.enabled) files[kPeerKeyFile] = peer_key;
   const auto loaded = config::load_mounted(files, kConfigFolder, kAgentFileName);
   if (!loaded) return fail(loaded.error().in(fmt::format("what group {} makes of the agent's file", group.name)));
   GroupObjects objects;

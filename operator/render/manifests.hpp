@@ -80,10 +80,9 @@ struct GroupObjects {
   std::vector<MissingReference> missing;
 };
 
-// kInvalid if what the policy makes is nothing that an agent would take, with the agent's words. Keys are at least 16 bytes; the previous
-// one is given while agents that do not know the new one yet may ask.
+// kInvalid if what the policy makes is nothing that an agent would take, with the agent's words. The peers' key has at least 16 bytes.
 Result<GroupObjects> group_objects(const plan::Group& group, const Owner& owner, const Installation& installation,
-                                   const References& references, const std::string& peer_key, const std::string& previous_peer_key = "");
+                                   const References& references, const std::string& peer_key);
 
 struct PolicyObjects {
   nlohmann::json service;

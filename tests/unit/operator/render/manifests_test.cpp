@@ -44,8 +44,8 @@ Installation installation(unsigned minor = 34) {
   return result;
 }
 
-GroupObjects objects_of(const std::string& spec, const References& references = {}, const std::string& previous = "") {
-  auto objects = group_objects(group_of(spec), kOwner, installation(), references, kPeerKey, previous);
+GroupObjects objects_of(const std::string& spec, const References& references = {}) {
+  auto objects = group_objects(group_of(spec), kOwner, installation(), references, kPeerKey);
   EXPECT_TRUE(objects) << objects.error().message;
   return objects ? *objects : GroupObjects{};
 }
@@ -68,11 +68,11 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   References references;
   references.secrets["corp"] = {{"username", "ann"}, {"password", "sesame"}, {"other", "not passed on"}};
   references.secrets["hub"] = {{".dockerconfigjson", R"({"auths": {"docker.io": {"username": "bob", "password": "pw"}}})"}};
-  const auto objects = objects_of(std::string(kGo) + ", " + kImages, references, "fedcba9876543210");
+  const auto objects = objects_of(std::string(kGo) + ", " + kImages, references);
   const auto files = files_of(objects);
   std::vector<std::string> names;
   for (const auto& [name, content] : files) names.push_back(name);
-  EXPECT_THAT(names, ElementsAre("agent.yaml", "corp.password", "corp.username", "hub..dockerconfigjson", "peer.key", "peer.key.previous"));
+  EXPECT_THAT(names, ElementsAre("agent.yaml", "corp.password", "corp.username", "hub..dockerconfigjson", "peer.key"));
 
   cistern::test::TemporaryFolder mounted;
   for (const auto& [name, content] : files) mounted.write(name, content);
@@ -86,7 +86,6 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   EXPECT_EQ(config.storage.path, "/var/lib/cistern/cache");
   EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5050");
   EXPECT_EQ(config.peers.key, kPeerKey);
-  EXPECT_EQ(config.peers.previous_key, "fedcba9876543210");
   EXPECT_EQ(config.server.drain_timeout, std::chrono::seconds(5));
 }
 
@@ -137,7 +136,7 @@ TEST(GroupSecret, a_view_that_keeps_the_upstreams_does_not_repeat_what_is_missin
   EXPECT_EQ(objects.missing[1].path, "spec.profiles.prod.go.upstreams[0].credentialsRef");
 }
 
-TEST(GroupSecret, a_peers_key_or_credentials_that_change_change_the_hash_and_no_pod_template) {
+TEST(GroupSecret, credentials_that_change_change_the_hash_and_no_pod_template) {
   References one;
   one.secrets["corp"] = {{"token", "1"}};
   auto two = one;
@@ -146,9 +145,6 @@ TEST(GroupSecret, a_peers_key_or_credentials_that_change_change_the_hash_and_no_
   const auto after = objects_of(kGo, two);
   EXPECT_NE(before.config_hash, after.config_hash);
   EXPECT_EQ(before.daemon_set, after.daemon_set);
-  const auto rotating = objects_of(kGo, one, "fedcba9876543210");
-  EXPECT_NE(before.config_hash, rotating.config_hash);
-  EXPECT_EQ(before.daemon_set, rotating.daemon_set);
 }
 
 TEST(GroupSecret, without_peers_has_no_key) {
