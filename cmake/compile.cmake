@@ -33,7 +33,7 @@ endif()
 # Objects name no folder of this machine, so that one checkout's are right in another: a file is called as from the root of the checkout, in
 # the messages of tests and in backtraces, however the compiler was told of it (ccache makes paths relative).
 file(RELATIVE_PATH up "${CMAKE_BINARY_DIR}" "${CMAKE_SOURCE_DIR}")
-add_compile_options("-ffile-prefix-map=${CMAKE_BINARY_DIR}=." "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${up}=")
+add_compile_options("-ffile-prefix-map=${up}=" "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}=.")
 
 add_library(cistern_options INTERFACE)
 target_compile_options(cistern_options INTERFACE
