@@ -30,6 +30,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_compile_definitions(BOOST_ASIO_HAS_CO_AWAIT=1 BOOST_ASIO_HAS_STD_COROUTINE=1)
 endif()
 
+# Objects name no folder of this machine, so that one checkout's are right in another: a file is called as from the root of the checkout, in
+# the messages of tests and in backtraces, however the compiler was told of it (ccache makes paths relative).
+file(RELATIVE_PATH up "${CMAKE_BINARY_DIR}" "${CMAKE_SOURCE_DIR}")
+add_compile_options("-ffile-prefix-map=${up}=" "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/=" "-ffile-prefix-map=${CMAKE_BINARY_DIR}=.")
+
 add_library(cistern_options INTERFACE)
 target_compile_options(cistern_options INTERFACE
   -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Werror=return-type -fno-omit-frame-pointer
@@ -60,10 +65,40 @@ if(CISTERN_SANITIZE)
   endif()
 endif()
 
+# cistern_units(OUT SOURCE…): what is compiled for these sources of the current folder. In a unity build that is files which include up to
+# CISTERN_UNITY of them each, by the names that all #include lines have. CMake's own unity files have absolute paths in them, so that ccache
+# would know none of one checkout in another. SKIP_UNITY_BUILD_INCLUSION leaves a source out.
+set(CISTERN_UNITY 0 CACHE STRING "How many of a folder's sources are compiled as one; 0 or 1: each by itself")
+function(cistern_units out)
+  file(RELATIVE_PATH folder "${CMAKE_SOURCE_DIR}" "${CMAKE_CURRENT_SOURCE_DIR}")
+  set(units "")
+  set(together "")
+  foreach(source IN LISTS ARGN)
+    get_source_file_property(alone ${source} SKIP_UNITY_BUILD_INCLUSION)
+    if(alone OR CISTERN_UNITY LESS 2)
+      list(APPEND units ${source})
+    else()
+      list(APPEND together ${source})
+    endif()
+  endforeach()
+  while(together)
+    list(SUBLIST together 0 ${CISTERN_UNITY} batch)
+    list(REMOVE_ITEM together ${batch})
+    list(GET batch 0 first)
+    list(TRANSFORM batch REPLACE "(.+)" "#include \"${folder}/\\1\"\n")
+    string(CONCAT text ${batch})
+    set(unit "${CMAKE_CURRENT_BINARY_DIR}/unity/${first}")
+    file(CONFIGURE OUTPUT "${unit}" CONTENT "${text}" @ONLY)
+    list(APPEND units "${unit}")
+  endwhile()
+  set(${out} ${units} PARENT_SCOPE)
+endfunction()
+
 # cistern_library(NAME [PCH asio|none] SOURCES … LINK …): one folder, one concept, one static library.
 function(cistern_library name)
   cmake_parse_arguments(ARG "" "PCH" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
+  cistern_units(units ${ARG_SOURCES})
+  add_library(${name} STATIC ${units})
   target_link_libraries(${name} PUBLIC cistern_options ${ARG_LINK} PRIVATE ${ARG_PRIVATE_LINK})
   if(ARG_PCH STREQUAL "asio" AND NOT name STREQUAL "cistern_base")
     target_precompile_headers(${name} REUSE_FROM cistern_base)
@@ -78,14 +113,13 @@ add_custom_target(tsan_tests)
 # when ctest starts rather than when they are built.
 function(cistern_test name)
   cmake_parse_arguments(ARG "SERIAL;NO_UNITY" "TIMEOUT;PCH" "SOURCES;LINK;LABELS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_NO_UNITY)  # unless its files have names in common
+    cistern_units(ARG_SOURCES ${ARG_SOURCES})
+  endif()
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE cistern_options ${ARG_LINK} GTest::gmock GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE CISTERN_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CISTERN_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  target_link_libraries(${name} PRIVATE cistern_options ${ARG_LINK} cistern_places GTest::gmock GTest::gtest_main)
   if(ARG_PCH STREQUAL "asio")
     target_precompile_headers(${name} REUSE_FROM cistern_base)
-  endif()
-  if(ARG_NO_UNITY)  # its files have names in common
-    set_target_properties(${name} PROPERTIES UNITY_BUILD OFF)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 60)

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "cache-agent/store/disk.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::fakes {
 
@@ -33,7 +33,7 @@ class FaultyDisk final : public store::Disk {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
       if (!entry.is_regular_file()) continue;
       auto node = std::make_shared<Node>();
-      node->durable = contents(entry.path());
+      node->durable = read_file(entry.path());
       now_[entry.path()] = durable_[entry.path()] = node;
     }
   }
@@ -62,7 +62,7 @@ class FaultyDisk final : public store::Disk {
     for (const auto& [path, node] : survives == Survives::kOnlySynced ? durable_ : now_) {
       std::string bytes = node->durable;
       if (survives == Survives::kNamesAndHalf) {
-        const std::string written = contents(path);
+        const std::string written = read_file(path);
         const std::size_t half = bytes.size() + (written.size() > bytes.size() ? (written.size() - bytes.size()) / 2 : 0);
         bytes = written.substr(0, half);
       }
@@ -146,10 +146,6 @@ class FaultyDisk final : public store::Disk {
 
   bool step() { return ++steps_ < stop_at_ || stop_at_ == 0; }
   static Failure off() { return fail(ErrorCode::kIo, "the machine is off"); }
-  static std::string contents(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
 
   const std::string folder_;
   const std::unique_ptr<store::Disk> disk_;

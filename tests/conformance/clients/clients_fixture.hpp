@@ -61,7 +61,7 @@ class Registry {
 
  private:
   Address address_;
-  TempFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Process> process_;
 };
 
@@ -74,7 +74,7 @@ class Containerd {
   std::string log() const { return read_file(folder_ / "log"); }
 
  private:
-  TempFolder folder_;
+  TemporaryFolder folder_;
   std::unique_ptr<Process> process_;
 };
 

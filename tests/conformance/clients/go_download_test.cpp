@@ -17,20 +17,20 @@ std::set<std::string> lines_of(const std::string& text) {
 class ClientsGo : public ::testing::Test {
  protected:
   // Downloads the module set into an empty cache in `folder`, without a go.sum to begin with, so that every module is looked up.
-  Ended download(const TempFolder& folder) const {
+  Ended download(const TemporaryFolder& folder) const {
     write_file(folder / "set/go.mod", read_file(data / "go.mod"));
     auto environment = go_environment(folder.path());
     environment.push_back("GOPROXY=" + agent->node().url() + "/go");
     return run({.arguments = {"go", "mod", "download"}, .environment = environment, .folder = folder / "set"}, std::chrono::seconds(200));
   }
-  void expect_all(const TempFolder& folder) const {
+  void expect_all(const TemporaryFolder& folder) const {
     EXPECT_GE(downloaded(folder.path(), ".zip"), 100u);
     const auto got = lines_of(read_file(folder / "set/go.sum")), want = lines_of(read_file(data / "go.sum"));
     for (const auto& line : got) EXPECT_EQ(want.count(line), 1u) << line;
     EXPECT_GE(got.size(), 200u);
   }
 
-  const std::filesystem::path data = std::filesystem::path(CISTERN_SOURCE_DIR) / "tests/conformance/clients/data";
+  const std::filesystem::path data = source_folder() / "tests/conformance/clients/data";
   std::unique_ptr<Agent> agent;
 };
 
@@ -45,14 +45,14 @@ TEST_F(ClientsGo, Case14_AModuleSetIsDownloadedWithNoOtherWayOutAndAgainWithTheU
                  .timeouts = "{connect: 2s, firstByte: 60s, idle: 60s}"});
   ASSERT_TRUE(agent->start()) << agent->log();
   {
-    const TempFolder first;
+    const TemporaryFolder first;
     const auto ended = download(first);
     ASSERT_EQ(ended.code, 0) << ended.output << agent->log();
     expect_all(first);
   }
   EXPECT_GE(relay.count(), 200u);
   relay.go_down();
-  const TempFolder second;
+  const TemporaryFolder second;
   const auto ended = download(second);
   ASSERT_EQ(ended.code, 0) << ended.output << agent->log();
   expect_all(second);

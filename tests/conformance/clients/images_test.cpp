@@ -29,7 +29,7 @@ class ClientsImages : public ::testing::Test {
   void expect_cached() const { EXPECT_GE(agent->metric("cistern_store_objects").value_or(0), 3); }
 
   Registry registry;
-  TempFolder folder;
+  TemporaryFolder folder;
   std::unique_ptr<Agent> agent;
 };
 

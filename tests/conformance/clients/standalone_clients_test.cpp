@@ -14,7 +14,7 @@ TEST_F(StandaloneClients, EnvShLeadsARealGoToTheAgent) {
   write_policy("go: {upstreams: [{url: \"" + relay.url() + "\"}]}");
   start();
   ASSERT_TRUE(eventually([&] { return std::filesystem::exists(data() / "env.sh"); }));
-  const auto download = [&](const TempFolder& place) {
+  const auto download = [&](const TemporaryFolder& place) {
     write_file(place / "set/go.mod",
                "module example.com/few\n\ngo 1.18\n\nrequire (\n\tgolang.org/x/text v0.3.7\n\tgithub.com/BurntSushi/toml "
                "v1.2.0\n\tgithub.com/pkg/errors v0.9.1\n)\n");
@@ -26,14 +26,14 @@ TEST_F(StandaloneClients, EnvShLeadsARealGoToTheAgent) {
                std::chrono::seconds(100));
   };
   {
-    const TempFolder first;
+    const TemporaryFolder first;
     const auto ended = download(first);
     ASSERT_EQ(ended.code, 0) << ended.output;
     EXPECT_EQ(downloaded(first.path(), ".zip"), 3u);
     EXPECT_NE(ended.output.find(agent.text() + "/go/"), std::string::npos) << ended.output;
   }
   relay.go_down();
-  const TempFolder second;
+  const TemporaryFolder second;
   const auto ended = download(second);
   EXPECT_EQ(ended.code, 0) << ended.output;
   EXPECT_EQ(downloaded(second.path(), ".zip"), 3u);

@@ -11,12 +11,6 @@ namespace cistern::conformance {
 
 class StandaloneTest : public ::testing::Test {
  protected:
-  StandaloneTest() {
-    // The admin listener is the next port.
-    do {
-      agent.port = free_port();
-    } while (Connection({"127.0.0.1", static_cast<unsigned short>(agent.port + 1)}, milliseconds(100)).connected());
-  }
   void write_policy(const std::string& spec) { write_file(folder / "policies/policy.yaml", policy(spec)); }
   static std::string policy(const std::string& spec) {
     return "apiVersion: cistern.dev/v1alpha1\nkind: MirrorPolicy\nmetadata: {name: default}\nspec: {" + spec +
@@ -52,8 +46,8 @@ class StandaloneTest : public ::testing::Test {
     return 0;
   }
 
-  TempFolder folder;
-  Address agent;
+  TemporaryFolder folder;
+  Address agent{"127.0.0.1", free_port("127.0.0.1", 2)};  // and the next port, of the admin listener
   ScriptedUpstream upstream;
   std::unique_ptr<Process> program_;
 };

@@ -31,7 +31,7 @@ class SmallDisk {
   std::string path() const { return (folder_ / "disk").string(); }
 
  private:
-  TempFolder folder_;
+  TemporaryFolder folder_;
   bool mounted_ = false;
 };
 

@@ -14,7 +14,7 @@
 
 #include "cache-agent/store/store.hpp"
 #include "tests/fakes/manual_clock.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::store {
 namespace {
@@ -31,7 +31,7 @@ struct DiskKind {
     EXPECT_TRUE(store.has_value()) << store.error().message;
     return std::move(*store);
   }
-  fakes::TemporaryFolder folder;
+  fakes::TemporaryFolder folder{fakes::Medium::kMemory};
 };
 
 const WallTime kThen{seconds(1'700'000'000)};

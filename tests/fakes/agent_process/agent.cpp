@@ -95,9 +95,4 @@ std::optional<double> Agent::metric(const std::string& name) const {
   return std::nullopt;
 }
 
-std::string program(const std::string& name) {
-  const char* folder = std::getenv("CISTERN_BIN_DIR");
-  return std::string(folder != nullptr ? folder : CISTERN_BIN_DIR) + "/" + name;
-}
-
 }  // namespace cistern::fakes

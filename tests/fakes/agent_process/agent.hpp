@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "tests/fakes/agent_process/places.hpp"
+#include "tests/fakes/places/places.hpp"
 #include "tests/fakes/agent_process/process.hpp"
 #include "tests/fakes/http_client/http_client.hpp"
 
@@ -70,13 +70,10 @@ class Agent {
 
  private:
   AgentSetup setup_;
-  TempFolder folder_;
+  TemporaryFolder folder_;
   Address node_, pods_, admin_;
   std::unique_ptr<Process> process_;
 };
-
-// Path of a program of this project, as built.
-std::string program(const std::string& name);
 // Whether a condition comes true within the limit; it is looked at every 10 ms.
 template <class Condition>
 bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(5)) {

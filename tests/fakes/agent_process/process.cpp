@@ -12,7 +12,7 @@
 #include <string_view>
 #include <thread>
 
-#include "tests/fakes/agent_process/places.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::fakes {
 namespace {
@@ -99,7 +99,7 @@ void Process::kill() {
 std::string Process::output() const { return read_file(log_); }
 
 Ended run(const Command& command, std::chrono::milliseconds limit) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   Process process(command, folder / "output");
   const auto code = process.wait(limit);
   if (!code) process.kill();

@@ -22,6 +22,8 @@
 #include "operator/kube/resource.hpp"
 #include "tests/fakes/api_server/object_store.hpp"
 #include "tests/fakes/http_fields.hpp"
+#include "tests/fakes/loopback_server/certificate.hpp"
+#include "tests/fakes/loopback_server/loopback_server.hpp"
 
 namespace cistern::fakes {
 
@@ -65,12 +67,12 @@ struct Fault {
 };
 
 struct ApiServerOptions {
-  bool tls = false;                      // with a self-signed certificate for 127.0.0.1, ::1 and localhost
+  bool tls = false;                      // with a self-signed certificate
   std::string client_ca_pem = {};        // with tls: whose client certificates are asked for (and must be shown)
   std::vector<std::string> tokens = {};  // one of these must be shown as a Bearer token, else 401; empty: anybody may
-  std::string certificate_names = {};    // instead of those three, as OpenSSL writes them: "DNS:kubernetes.default"
-  bool ipv6 = false;                     // on [::1] instead
-  std::size_t page_limit = 0;            // items in a page at most, whatever `limit` asks for; 0: as asked
+  std::string certificate_names = "IP:127.0.0.1,IP:::1,DNS:localhost";  // of that certificate
+  bool ipv6 = false;                                                    // on [::1] instead
+  std::size_t page_limit = 0;                                           // items in a page at most, whatever `limit` asks for; 0: as asked
 };
 
 class ApiServer {
@@ -78,11 +80,10 @@ class ApiServer {
   explicit ApiServer(ApiServerOptions options = {});
   ApiServer(const ApiServer&) = delete;
   ApiServer& operator=(const ApiServer&) = delete;
-  ~ApiServer();
 
   std::string url() const;  // "http://127.0.0.1:43210"
-  unsigned short port() const { return port_; }
-  const std::string& ca_pem() const { return certificate_; }  // with tls
+  unsigned short port() const { return server_.port(); }
+  const std::string& ca_pem() const { return certificate_.cert_pem; }  // with tls
 
   // --- objects, as if somebody else wrote them
   // Creates or replaces, its status too. kind and apiVersion are filled in; metadata.name must be there. Gives what is stored.
@@ -103,7 +104,7 @@ class ApiServer {
   // Whether that many such requests come within the time.
   bool wait_for(std::string_view method, std::string_view path, std::size_t times,
                 std::chrono::milliseconds limit = std::chrono::seconds(5)) const;
-  std::size_t connections() const { return accepted_; }  // so far
+  std::size_t connections() const { return server_.accepted(); }  // so far
 
   // --- trouble
   void add_fault(Fault fault);
@@ -123,17 +124,12 @@ class ApiServer {
   // These bytes on every open watch of the resource, as they are.
   void send_on_watches(const kube::Resource& resource, const std::string& bytes);
   // Not there: connections are cut, new ones refused. And back again, on the same port, objects and all.
-  void go_down();
-  void come_up();
+  void go_down() { server_.go_down(); }
+  void come_up() { server_.come_up(); }
   void set_tokens(std::vector<std::string> tokens);
 
  private:
   friend class ApiConnection;
-  struct Visitor {
-    int socket = -1;
-    bool done = false;
-    std::thread thread;
-  };
   // What every open watch is told beside the store's changes.
   struct Order {
     enum class Kind { kEnd, kReset, kBookmark, kBytes } kind;
@@ -141,21 +137,13 @@ class ApiServer {
     std::string bytes;
   };
 
-  void listen_on(unsigned short port);
-  void accept_loop(int listener);
-  void visit(Visitor* visitor);
-  void reap(bool all);
   bool admitted(const ApiRequest& request) const;
   std::optional<Fault> fault_for(const ApiRequest& request);
   void give_order(Order order);
 
   const ApiServerOptions options_;
-  unsigned short port_ = 0;
-  std::string certificate_;
-  std::shared_ptr<void> tls_;  // SSL_CTX
-  std::atomic<bool> down_ = false;
+  const Certificate certificate_;
   std::atomic<bool> gone_in_stream_ = true;
-  std::atomic<std::size_t> accepted_ = 0;
   std::atomic<std::size_t> watches_ = 0;
 
   // Guards what follows, the store too.
@@ -168,10 +156,7 @@ class ApiServer {
   std::vector<Order> orders_;
   bool stalled_ = false;
 
-  std::mutex visitors_mutex_;
-  std::list<Visitor> visitors_;
-  int listener_ = -1;
-  std::thread acceptor_;
+  LoopbackServer server_;  // the last: its threads use the rest
 };
 
 }  // namespace cistern::fakes

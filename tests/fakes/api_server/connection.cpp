@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 
 #include "tests/fakes/api_server/selectors.hpp"
@@ -40,52 +39,18 @@ bool selected(const ApiRequest& request, const Place& place, const kube::Json& o
 
 void ApiConnection::run() {
   ApiRequest request;
-  while (wire_.ok() && !owner_.down_ && read_request(request)) {
+  while (wire_.ok() && read_request(request)) {
     if (!serve(request)) return;
   }
 }
 
 bool ApiConnection::read_request(ApiRequest& request) {
-  const auto fill = [this] {
-    std::array<char, 16384> piece;
-    const auto got = wire_.read(piece.data(), piece.size());
-    if (got > 0) buffer_.append(piece.data(), static_cast<std::size_t>(got));
-    return got > 0;
-  };
-  std::size_t end;
-  while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-    if (!fill()) return false;
-  }
-  const auto head = buffer_.substr(0, end + 2);
-  buffer_.erase(0, end + 4);
-  const auto line = head.substr(0, head.find("\r\n"));
-  const auto first = line.find(' ');
-  const auto last = line.rfind(' ');
-  if (first == std::string::npos || last <= first) return false;
-  const auto target = line.substr(first + 1, last - first - 1);
-  const auto question = target.find('?');
-  request = {line.substr(0, first),
-             target.substr(0, question),
-             question == std::string::npos ? "" : target.substr(question + 1),
-             parse_fields(std::string_view(head).substr(line.size() + 2)),
-             {}};
-  const auto length = std::strtoull(field(request.headers, "Content-Length").c_str(), nullptr, 10);
-  while (buffer_.size() < length) {
-    if (!fill()) return false;
-  }
-  request.body = buffer_.substr(0, length);
-  buffer_.erase(0, length);
-  return true;
-}
-
-// False if the client or the server has gone meanwhile.
-bool ApiConnection::wait(std::chrono::milliseconds duration) {
-  const auto until = Clock::now() + duration;
-  while (Clock::now() < until) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
-    if (owner_.down_ || wire_.gone_within(static_cast<int>(std::clamp<long>(left.count(), 1, 20)))) return false;
-  }
-  return true;
+  Wire::Head head;
+  if (!wire_.read_head(head)) return false;
+  const auto question = head.target.find('?');
+  const auto query = question == std::string::npos ? "" : head.target.substr(question + 1);
+  request = {std::move(head.method), head.target.substr(0, question), query, std::move(head.headers), {}};
+  return wire_.read_body(std::strtoull(field(request.headers, "Content-Length").c_str(), nullptr, 10), request.body);
 }
 
 bool ApiConnection::serve(const ApiRequest& request) {
@@ -98,7 +63,7 @@ bool ApiConnection::serve(const ApiRequest& request) {
     admitted = owner_.admitted(request);
     fault = owner_.fault_for(request).value_or(Fault{});
   }
-  if (fault.delay.count() > 0 && !wait(fault.delay)) return false;
+  if (fault.delay.count() > 0 && !wire_.wait(fault.delay)) return false;
   if (fault.silent || fault.reset || fault.lose_answer || fault.status != 0 || !fault.raw.empty()) return misbehave(request, fault);
   if (!admitted) return misbehave(request, Fault{.status = 401, .reason = "Unauthorized", .message = "Unauthorized"});
   const auto place = parse_place(request.path);
@@ -108,7 +73,7 @@ bool ApiConnection::serve(const ApiRequest& request) {
 
 bool ApiConnection::misbehave(const ApiRequest& request, const Fault& fault) {
   if (fault.silent) {
-    while (!owner_.down_ && !wire_.gone_within(20)) continue;
+    wire_.wait_until_gone();
     return false;
   }
   if (!fault.raw.empty()) {
@@ -145,7 +110,7 @@ bool ApiConnection::write_stream(std::string_view bytes, const Fault& fault) {
     const auto piece = bytes.substr(0, fault.piece > 0 ? fault.piece : bytes.size());
     bytes.remove_prefix(piece.size());
     if (!wire_.write(fmt::format("{:x}\r\n{}\r\n", piece.size(), piece))) return false;
-    if (fault.pause.count() > 0 && !wait(fault.pause)) return false;
+    if (fault.pause.count() > 0 && !wire_.wait(fault.pause)) return false;
   }
   return true;
 }
@@ -226,7 +191,7 @@ bool ApiConnection::follow(const ApiRequest& request, const Place& place, const 
     if (reset) wire_.arm_reset();
     if (reset) return false;
     if (end) return wire_.write("0\r\n\r\n");
-    if (owner_.down_ || wire_.gone_within(0)) return false;
+    if (wire_.gone_within(0)) return false;
     lock.lock();
     if (orders == owner_.orders_.size()) owner_.changed_.wait_for(lock, std::chrono::milliseconds(20));
   }

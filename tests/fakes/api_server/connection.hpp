@@ -5,7 +5,6 @@
 #include <string_view>
 
 #include "tests/fakes/api_server/api_server.hpp"
-#include "tests/fakes/scripted_upstream/wire.hpp"
 
 namespace cistern::fakes {
 
@@ -22,7 +21,7 @@ Place parse_place(std::string_view path);
 
 class ApiConnection {
  public:
-  ApiConnection(ApiServer& owner, int socket) : owner_(owner), wire_(socket, owner.tls_.get()) {}
+  ApiConnection(ApiServer& owner, Wire& wire) : owner_(owner), wire_(wire) {}
   void run();
 
  private:
@@ -42,7 +41,6 @@ class ApiConnection {
   bool follow(const ApiRequest& request, const Place& place, const Fault& fault, std::uint64_t after, std::size_t orders);
 
   bool read_request(ApiRequest& request);
-  bool wait(std::chrono::milliseconds duration);
   Answer carry_out(const ApiRequest& request);
   // With the owner's mutex held:
   Answer list(const ApiRequest& request, const Place& place) const;
@@ -51,8 +49,7 @@ class ApiConnection {
   std::string events_after(const ApiRequest& request, const Place& place, std::uint64_t& after) const;
 
   ApiServer& owner_;
-  Wire wire_;
-  std::string buffer_;
+  Wire& wire_;
 };
 
 }  // namespace cistern::fakes

@@ -1,16 +1,14 @@
-#include <unistd.h>
 #include <zip.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <random>
 
 #include "base/digest.hpp"
 #include "base/encoding.hpp"
 #include "tests/fakes/artifacts/artifacts.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::fakes {
 
@@ -25,8 +23,8 @@ std::string noise(std::size_t size, std::uint64_t seed) {
 }
 
 std::string make_zip(const NamedFiles& files) {
-  std::string name = "/tmp/cistern-zip-XXXXXX";
-  ::close(::mkstemp(name.data()));
+  const TemporaryFolder folder;
+  const auto name = folder / "module.zip";
   int error = 0;
   zip_t* archive = zip_open(name.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error);
   for (const auto& [path, content] : files) {
@@ -36,10 +34,7 @@ std::string make_zip(const NamedFiles& files) {
     zip_file_set_dostime(archive, static_cast<zip_uint64_t>(index), 0, 0x21, 0);
   }
   zip_close(archive);
-  std::ifstream file(name, std::ios::binary);
-  std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  ::unlink(name.c_str());
-  return bytes;
+  return read_file(name);
 }
 
 std::string dirhash(NamedFiles files) {

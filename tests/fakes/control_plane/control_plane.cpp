@@ -105,7 +105,7 @@ kube::Configuration ControlPlane::configuration() const {
 std::string ControlPlane::log() const { return read_file(folder_ / "etcd.log") + read_file(folder_ / "api-server.log"); }
 
 bool install_crd(kube::Client& client) {
-  const auto documents = yaml::parse(read_file(fs::path(CISTERN_SOURCE_DIR) / "crds" / "mirrorpolicies.cistern.dev.yaml"), "crd");
+  const auto documents = yaml::parse(read_file(source_folder() / "crds/mirrorpolicies.cistern.dev.yaml"), "crd");
   if (!documents || documents->size() != 1) return false;
   if (!client.create(kDefinitions, kube::Json(yaml::to_json(documents->front())))) return false;
   return comes_true(kStart, [&] { return client.list(kube::kMirrorPolicies, {}).has_value(); });

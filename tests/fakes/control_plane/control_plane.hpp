@@ -6,7 +6,7 @@
 #include <string>
 
 #include "operator/kube/configuration.hpp"
-#include "tests/fakes/agent_process/places.hpp"
+#include "tests/fakes/places/places.hpp"
 #include "tests/fakes/agent_process/process.hpp"
 
 namespace cistern::fakes {
@@ -29,7 +29,7 @@ class ControlPlane {
  private:
   bool start_api_server();
 
-  TempFolder folder_;
+  TemporaryFolder folder_;
   unsigned short etcd_port_, peer_port_, port_;
   std::unique_ptr<Process> etcd_, api_server_;
 };

@@ -1,89 +1,12 @@
 #include "tests/fakes/scripted_upstream/scripted_upstream.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <csignal>
-
-#include "tests/fakes/scripted_upstream/wire.hpp"
 
 namespace cistern::fakes {
 
-ScriptedUpstream::ScriptedUpstream(Tls tls) {
-  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
-  if (tls == Tls::kSelfSigned) tls_ = make_tls_context(certificate_);
-  listen_on(0);
-}
-
-ScriptedUpstream::~ScriptedUpstream() { go_down(); }
-
-void ScriptedUpstream::listen_on(unsigned short port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  // The port may be taken for a moment by somebody's outgoing connection while we are down.
-  for (int tries = 0; tries < 200; ++tries) {
-    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::listen(listener_, 1024) == 0) break;
-    ::close(listener_);
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  socklen_t size = sizeof address;
-  ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
-  acceptor_ = std::thread(&ScriptedUpstream::accept_loop, this, listener_);
-}
-
-void ScriptedUpstream::accept_loop(int listener) {
-  while (!down_) {
-    pollfd waiting{listener, POLLIN, 0};
-    if (::poll(&waiting, 1, 20) <= 0) continue;
-    const int socket = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-    if (socket < 0) continue;
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ++accepted_;
-    reap(false);
-    const std::lock_guard lock(visitors_mutex_);
-    auto& visitor = visitors_.emplace_back();
-    visitor.socket = socket;
-    visitor.thread = std::thread(&ScriptedUpstream::visit, this, &visitor);
-  }
-}
-
-// Joins the threads that have ended; with `all`, ends the others first.
-void ScriptedUpstream::reap(bool all) {
-  std::list<Visitor> ended;
-  {
-    const std::lock_guard lock(visitors_mutex_);
-    for (auto visitor = visitors_.begin(); visitor != visitors_.end();) {
-      auto current = visitor++;
-      if (all && current->socket >= 0) ::shutdown(current->socket, SHUT_RDWR);
-      if (all || current->done) ended.splice(ended.end(), visitors_, current);
-    }
-  }
-  for (auto& visitor : ended) visitor.thread.join();
-}
-
-void ScriptedUpstream::go_down() {
-  if (down_.exchange(true)) return;
-  acceptor_.join();
-  ::close(listener_);
-  reap(true);
-}
-
-void ScriptedUpstream::come_up() {
-  if (!down_.exchange(false)) return;
-  listen_on(port_);
-}
+ScriptedUpstream::ScriptedUpstream(Tls tls)
+    : certificate_(tls == Tls::kSelfSigned ? make_certificate("scripted upstream", "IP:127.0.0.1,DNS:localhost") : Certificate{}),
+      server_([this](Wire& wire) { serve(wire); }, tls == Tls::kSelfSigned ? server_context(certificate_) : nullptr) {}
 
 void ScriptedUpstream::on(const std::string& what, Reply reply) { on(what, std::vector<Reply>{std::move(reply)}); }
 

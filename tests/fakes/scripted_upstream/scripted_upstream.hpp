@@ -9,7 +9,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
-#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,6 +19,8 @@
 #include <vector>
 
 #include "tests/fakes/http_fields.hpp"
+#include "tests/fakes/loopback_server/certificate.hpp"
+#include "tests/fakes/loopback_server/loopback_server.hpp"
 
 namespace cistern::fakes {
 
@@ -52,10 +53,7 @@ struct Reply {
 };
 
 // A request as it was seen.
-struct Asked {
-  std::string method;
-  std::string target;  // as sent, with its query
-  Fields headers;
+struct Asked : Wire::Head {
   std::string path() const { return target.substr(0, target.find('?')); }
   std::string header(std::string_view name) const { return field(headers, name); }
 };
@@ -76,13 +74,12 @@ class ScriptedUpstream {
   explicit ScriptedUpstream(Tls tls = Tls::kOff);
   ScriptedUpstream(const ScriptedUpstream&) = delete;
   ScriptedUpstream& operator=(const ScriptedUpstream&) = delete;
-  ~ScriptedUpstream();
 
-  unsigned short port() const { return port_; }
-  std::string authority() const { return "127.0.0.1:" + std::to_string(port_); }
-  std::string url() const { return (tls_ ? "https://" : "http://") + authority(); }
+  unsigned short port() const { return server_.port(); }
+  std::string authority() const { return "127.0.0.1:" + std::to_string(port()); }
+  std::string url() const { return (!certificate().empty() ? "https://" : "http://") + authority(); }
   // The certificate that it shows, PEM; empty without TLS.
-  const std::string& certificate() const { return certificate_; }
+  const std::string& certificate() const { return certificate_.cert_pem; }
 
   // `what`: a path, a path with its query (which then wins), or either after "HEAD ".
   void on(const std::string& what, Reply reply);
@@ -99,8 +96,8 @@ class ScriptedUpstream {
   void expire_tokens();
 
   // Not there: connections are cut, new ones refused. And back again, on the same port.
-  void go_down();
-  void come_up();
+  void go_down() { server_.go_down(); }
+  void come_up() { server_.come_up(); }
 
   std::size_t count() const;
   // By path, without a query.
@@ -112,7 +109,7 @@ class ScriptedUpstream {
   bool wait_for(std::string_view method, std::string_view path, std::size_t times,
                 std::chrono::milliseconds limit = std::chrono::seconds(5)) const;
   // Connections accepted so far.
-  std::size_t connections() const { return accepted_; }
+  std::size_t connections() const { return server_.accepted(); }
 
  private:
   friend class Serving;
@@ -125,26 +122,14 @@ class ScriptedUpstream {
     bool basic = false;
     BearerAuth auth;
   };
-  struct Visitor {
-    int socket = -1;
-    bool done = false;
-    std::thread thread;
-  };
 
-  void listen_on(unsigned short port);
-  void accept_loop(int listener);
-  void visit(Visitor* visitor);
-  void reap(bool all);
+  void serve(Wire& wire);
   std::shared_ptr<const Reply> reply_to(const Asked& asked);
   std::shared_ptr<const Reply> scripted(const Asked& asked);
   std::optional<Reply> challenge(const Asked& asked);
   Reply token(const Asked& asked);
 
-  unsigned short port_ = 0;
-  std::string certificate_;
-  std::shared_ptr<void> tls_;  // SSL_CTX
-  std::atomic<bool> down_ = false;
-  std::atomic<std::size_t> accepted_ = 0;
+  const Certificate certificate_;
 
   mutable std::mutex mutex_;
   mutable std::condition_variable recorded_;
@@ -155,10 +140,7 @@ class ScriptedUpstream {
   unsigned tokens_given_ = 0;
   std::vector<Asked> asked_;
 
-  std::mutex visitors_mutex_;
-  std::list<Visitor> visitors_;
-  int listener_ = -1;
-  std::thread acceptor_;
+  LoopbackServer server_;  // the last: its threads use the rest
 };
 
 }  // namespace cistern::fakes

@@ -1,64 +1,30 @@
 // One connection: requests read, replies written.
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 
 #include "tests/fakes/scripted_upstream/scripted_upstream.hpp"
-#include "tests/fakes/scripted_upstream/wire.hpp"
 
 namespace cistern::fakes {
 
 class Serving {
  public:
-  Serving(ScriptedUpstream& owner, int socket) : owner_(owner), wire_(socket, owner.tls_.get()) {}
+  Serving(ScriptedUpstream& owner, Wire& wire) : owner_(owner), wire_(wire) {}
 
   void run() {
     Asked asked;
-    while (wire_.ok() && !owner_.down_ && read_request(asked)) {
+    while (wire_.ok() && wire_.read_head(asked)) {
       const auto reply = owner_.reply_to(asked);
       if (!write_reply(asked, *reply)) return;
     }
   }
 
  private:
-  bool read_request(Asked& asked) {
-    std::size_t end;
-    while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-      std::array<char, 16384> piece;
-      const auto got = wire_.read(piece.data(), piece.size());
-      if (got <= 0 || buffer_.size() > (1 << 20)) return false;
-      buffer_.append(piece.data(), static_cast<std::size_t>(got));
-    }
-    const auto head = buffer_.substr(0, end + 2);
-    buffer_.erase(0, end + 4);
-    const auto line = head.substr(0, head.find("\r\n"));
-    const auto first = line.find(' ');
-    const auto last = line.rfind(' ');
-    if (first == std::string::npos || last <= first) return false;
-    asked = {line.substr(0, first), line.substr(first + 1, last - first - 1), parse_fields(std::string_view(head).substr(line.size() + 2))};
-    return true;
-  }
-
-  // False if the client or the server has gone meanwhile.
-  bool wait(std::chrono::milliseconds duration) {
-    const auto until = std::chrono::steady_clock::now() + duration;
-    while (std::chrono::steady_clock::now() < until) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-      if (owner_.down_ || wire_.gone_within(static_cast<int>(std::clamp<long>(left.count(), 1, 20)))) return false;
-    }
-    return true;
-  }
   bool wait_for(const Gate& gate) {
     while (!gate.is_open()) {
-      if (owner_.down_ || wire_.gone_within(2)) return false;
+      if (wire_.gone_within(2)) return false;
     }
     return true;
-  }
-  void wait_for_ever() {
-    while (!owner_.down_ && !wire_.gone_within(20)) continue;
   }
 
   // What of the body is to be sent, and the status and Content-Range for it.
@@ -87,10 +53,10 @@ class Serving {
 
   // Whether the connection is good for another request.
   bool write_reply(const Asked& asked, const Reply& reply) {
-    if (reply.delay.count() > 0 && !wait(reply.delay)) return false;
+    if (reply.delay.count() > 0 && !wire_.wait(reply.delay)) return false;
     if (reply.gate && !reply.gate_after && !wait_for(*reply.gate)) return false;
     if (reply.silent) {
-      wait_for_ever();
+      wire_.wait_until_gone();
       return false;
     }
     if (reply.reset && !reply.cut_after) {
@@ -125,7 +91,7 @@ class Serving {
         return false;
       }
       if (reply.stall_after && sent >= *reply.stall_after) {
-        wait_for_ever();
+        wire_.wait_until_gone();
         return false;
       }
       if (sent == size) return !reply.chunked || wire_.write("0\r\n\r\n");
@@ -135,7 +101,7 @@ class Serving {
       }
       if (!write_piece(body.substr(part.first + sent, take), reply.chunked)) return false;
       sent += take;
-      if (reply.pause.count() > 0 && sent < size && !wait(reply.pause)) return false;
+      if (reply.pause.count() > 0 && sent < size && !wire_.wait(reply.pause)) return false;
     }
   }
 
@@ -147,16 +113,9 @@ class Serving {
   }
 
   ScriptedUpstream& owner_;
-  Wire wire_;
-  std::string buffer_;
+  Wire& wire_;
 };
 
-void ScriptedUpstream::visit(Visitor* visitor) {
-  Serving(*this, visitor->socket).run();
-  const std::lock_guard lock(visitors_mutex_);
-  ::close(visitor->socket);
-  visitor->socket = -1;
-  visitor->done = true;
-}
+void ScriptedUpstream::serve(Wire& wire) { Serving(*this, wire).run(); }
 
 }  // namespace cistern::fakes

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "config/load.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::config {
 namespace {

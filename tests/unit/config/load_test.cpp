@@ -5,12 +5,12 @@
 
 #include "config/checks.hpp"
 #include "config/describe.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::config {
 namespace {
 
-using test::TemporaryFolder;
+using fakes::TemporaryFolder;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;

@@ -4,13 +4,13 @@
 
 #include "config/load.hpp"
 #include "config/watch.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::config {
 namespace {
 
 namespace fs = std::filesystem;
-using test::TemporaryFolder;
+using fakes::TemporaryFolder;
 
 using Contents = std::map<std::string, std::string>;
 

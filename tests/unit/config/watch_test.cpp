@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::config {
 namespace {
 
 namespace fs = std::filesystem;
-using test::TemporaryFolder;
+using fakes::TemporaryFolder;
 
 TEST(FileWatch, sees_a_rewrite_a_rename_a_removal_and_a_new_file_once_each) {
   TemporaryFolder folder;

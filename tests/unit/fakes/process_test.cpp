@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
-#include "tests/fakes/agent_process/places.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::fakes {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 
 TEST(Process, RunsWithItsOwnEnvironmentAndFolder) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   const auto ended = run(
       {.arguments = {"sh", "-c", "echo $A-$HOME; pwd; echo oops >&2; exit 3"}, .environment = {"A=1", "HOME"}, .folder = folder.path()});
   EXPECT_EQ(ended.code, 3);
@@ -26,7 +26,7 @@ TEST(Process, IsKilledAfterItsLimit) {
 }
 
 TEST(Process, IsGoneWithItsChildrenWhenTheObjectGoes) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   {
     Process process({.arguments = {"sh", "-c", "sleep 60 & echo $! > child; wait"}, .folder = folder.path()}, folder / "log");
     while (read_file(folder / "child").empty()) ASSERT_FALSE(process.wait(milliseconds(5)));
@@ -37,7 +37,7 @@ TEST(Process, IsGoneWithItsChildrenWhenTheObjectGoes) {
 }
 
 TEST(Process, TellsASignalFromAnExitCode) {
-  const TempFolder folder;
+  const TemporaryFolder folder;
   Process process({.arguments = {"sleep", "60"}}, folder / "log");
   EXPECT_TRUE(process.running());
   process.signal(SIGTERM);
@@ -47,7 +47,7 @@ TEST(Process, TellsASignalFromAnExitCode) {
 TEST(Places, AFolderGoesWithWhatIsInItAlsoIfItWasReadOnly) {
   std::filesystem::path path;
   {
-    const TempFolder folder;
+    const TemporaryFolder folder;
     path = folder.path();
     write_file(folder / "a/b/c", "x");
     EXPECT_EQ(read_file(folder / "a/b/c"), "x");

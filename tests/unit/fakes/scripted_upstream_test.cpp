@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/fakes/agent_process/places.hpp"
+#include "tests/fakes/places/places.hpp"
 #include "tests/fakes/http_client/http_client.hpp"
 
 namespace cistern::fakes {
@@ -146,7 +146,7 @@ TEST(ScriptedUpstream, GoesDownAndComesUpOnTheSamePort) {
 TEST(ScriptedUpstream, SpeaksTlsWithACertificateOfItsOwn) {
   ScriptedUpstream upstream(ScriptedUpstream::Tls::kSelfSigned);
   upstream.on("/a", Reply{.body = "secret"});
-  const TempFolder folder;
+  const TemporaryFolder folder;
   write_file(folder / "ca.crt", upstream.certificate());
   EXPECT_EQ(curl_get(upstream.url() + "/a", folder / "ca.crt").body, "secret");
   ScriptedUpstream other(ScriptedUpstream::Tls::kSelfSigned);

@@ -1,72 +1,33 @@
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "support.hpp"
+#include "tests/fakes/loopback_server/certificate.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::http {
 namespace {
 
 using namespace testing;
 
-struct Pair {
-  std::string cert, key;
-};
-
-// A certificate that vouches for itself, with this common name.
-Pair self_signed(const std::string& name) {
-  EVP_PKEY* key = EVP_EC_gen("P-256");
-  X509* cert = X509_new();
-  X509_set_version(cert, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
-  X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-  X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-  X509_set_pubkey(cert, key);
-  X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1,
-                             0);
-  X509_set_issuer_name(cert, X509_get_subject_name(cert));
-  X509_sign(cert, key, EVP_sha256());
-  const auto text_of = [](auto write) {
-    BIO* memory = BIO_new(BIO_s_mem());
-    write(memory);
-    char* data = nullptr;
-    const long size = BIO_get_mem_data(memory, &data);
-    std::string text(data, static_cast<std::size_t>(size));
-    BIO_free(memory);
-    return text;
-  };
-  Pair pair{text_of([&](BIO* to) { PEM_write_bio_X509(to, cert); }),
-            text_of([&](BIO* to) { PEM_write_bio_PrivateKey(to, key, nullptr, nullptr, 0, nullptr, nullptr); })};
-  X509_free(cert);
-  EVP_PKEY_free(key);
-  return pair;
-}
-
 class TlsServer : public ::testing::Test {
  protected:
-  void SetUp() override {
-    char path[] = "/tmp/cistern-tls-XXXXXX";
-    folder_ = ::mkdtemp(path);
-    write(self_signed("first"));
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  void write(const Pair& pair) const {
-    std::ofstream(folder_ + "/tls.crt") << pair.cert;
-    std::ofstream(folder_ + "/tls.key") << pair.key;
+  TlsServer() { write(fakes::make_certificate("first")); }
+  void write(const fakes::Certificate& pair) const {
+    folder_.write("tls.crt", pair.cert_pem);
+    folder_.write("tls.key", pair.key_pem);
   }
   ListenerOptions listener() const {
     ListenerOptions options;
-    options.tls_cert_file = folder_ + "/tls.crt";
-    options.tls_key_file = folder_ + "/tls.key";
+    options.tls_cert_file = folder_ / "tls.crt";
+    options.tls_key_file = folder_ / "tls.key";
     return options;
   }
-  std::string folder_;
+  const fakes::TemporaryFolder folder_;
 };
 
 class TlsClient {
@@ -161,8 +122,8 @@ Awaitable<Response> respond_with(Slice slice) {
 TEST_F(TlsServer, SendsFilesAndMemoryToASlowReader) {
   std::string content(5'000'000, '\0');
   for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 2654435761U >> 13);
-  std::ofstream(folder_ + "/content") << content;
-  const auto file = std::make_shared<const File>(::open((folder_ + "/content").c_str(), O_RDONLY | O_CLOEXEC));
+  const auto path = folder_.write("content", content);
+  const auto file = std::make_shared<const File>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const Slice whole = FileSlice{file, 0, content.size()};
   const Slice memory = memory_slice(content);
   const auto server = serve(
@@ -181,8 +142,8 @@ TEST_F(TlsServer, SendsFilesAndMemoryToASlowReader) {
 }
 
 TEST_F(TlsServer, AFileThatEndsEarlyEndsWithoutCloseNotify) {
-  std::ofstream(folder_ + "/content") << "abc";
-  const auto file = std::make_shared<const File>(::open((folder_ + "/content").c_str(), O_RDONLY | O_CLOEXEC));
+  const auto path = folder_.write("content", "abc");
+  const auto file = std::make_shared<const File>(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto server = serve([=](const Request&) { return respond_with(FileSlice{file, 0, 10}); }, {}, listener());
   TlsClient client(server->port(0));
   EXPECT_EQ(client.get(), "abc");
@@ -192,7 +153,7 @@ TEST_F(TlsServer, AFileThatEndsEarlyEndsWithoutCloseNotify) {
 TEST_F(TlsServer, TakesNewCertificatesForNewConnections) {
   const auto server = serve(echo, {}, listener());
   TlsClient before(server->port(0));
-  write(self_signed("second"));
+  write(fakes::make_certificate("second"));
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "first");
   server->reload_certificates();
   TlsClient afterwards(server->port(0));
@@ -203,29 +164,29 @@ TEST_F(TlsServer, TakesNewCertificatesForNewConnections) {
 
 TEST_F(TlsServer, KeepsItsCertificateWhenTheFilesAreBad) {
   const auto server = serve(echo, {}, listener());
-  Pair mixed = self_signed("second");
-  mixed.key = self_signed("third").key;
+  auto mixed = fakes::make_certificate("second");
+  mixed.key_pem = fakes::make_certificate("third").key_pem;
   write(mixed);
   server->reload_certificates();
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "first");
-  std::filesystem::remove(folder_ + "/tls.key");
+  std::filesystem::remove(folder_ / "tls.key");
   server->reload_certificates();
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "first");
-  write(self_signed("fourth"));
+  write(fakes::make_certificate("fourth"));
   server->reload_certificates();
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "fourth");
 }
 
 TEST_F(TlsServer, DoesNotOpenWithAPairThatDoesNotFit) {
-  Pair mixed = self_signed("a");
-  mixed.key = self_signed("b").key;
+  auto mixed = fakes::make_certificate("a");
+  mixed.key_pem = fakes::make_certificate("b").key_pem;
   write(mixed);
   std::vector<ListenerOptions> listeners{listener()};
   listeners[0].address = "127.0.0.1:0";
   const auto server = Server::open({}, std::move(listeners));
   ASSERT_FALSE(server);
   EXPECT_EQ(server.error().code, ErrorCode::kInvalid);
-  EXPECT_NE(server.error().message.find(folder_ + "/tls.key"), std::string::npos) << server.error().message;
+  EXPECT_NE(server.error().message.find(listener().tls_key_file), std::string::npos) << server.error().message;
 }
 
 TEST_F(TlsServer, ClosesOnAHandshakeThatDoesNotComeOrIsNone) {

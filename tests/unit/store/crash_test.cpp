@@ -13,7 +13,7 @@
 #include "cache-agent/store/sqlite.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/fakes/manual_clock.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::store {
 namespace {
@@ -159,7 +159,7 @@ class Crash {
     EXPECT_EQ(report->problems, std::vector<std::string>{});
   }
 
-  fakes::TemporaryFolder folder_;
+  fakes::TemporaryFolder folder_{fakes::Medium::kMemory};
   fakes::ManualClock clock_;
   const DiskOptions options_{.path = folder_.path() / "store", .size = mib(8), .min_free_percent = 0, .memory = kib(256)};
   const fs::path saved_ = folder_.path() / "saved";

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "cache-agent/store/disk_store.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::store {
 namespace {
@@ -57,7 +57,7 @@ Digest digest_of(std::uint32_t i) {
 }
 
 TEST(LargeStore, AMillionObjectsLoadInSecondsAndWeighAtMost200BytesEach) {
-  const fakes::TemporaryFolder folder;
+  const fakes::TemporaryFolder folder{fakes::Medium::kMemory};
   const SystemClock clock;
   const DiskOptions options{.path = folder.path() / "store", .size = gib(1000), .min_free_percent = 0, .memory = mib(1)};
   { ASSERT_TRUE(DiskStore::open(options, clock, make_disk()).has_value()); }
@@ -96,7 +96,7 @@ TEST(LargeStore, AMillionObjectsLoadInSecondsAndWeighAtMost200BytesEach) {
 }
 
 TEST(LargeStore, AHotSmallKeyIsServedFromMemory) {
-  const fakes::TemporaryFolder folder;
+  const fakes::TemporaryFolder folder{fakes::Medium::kMemory};
   const SystemClock clock;
   auto store = open_disk_store({.path = folder.path() / "store", .size = mib(64), .min_free_percent = 0, .memory = mib(8)}, clock);
   ASSERT_TRUE(store.has_value());

@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::store {
 namespace {
 
 namespace fs = std::filesystem;
-using test::TemporaryFolder;
+using fakes::TemporaryFolder;
 
 Owner myself() { return {::geteuid(), ::getegid()}; }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 
@@ -17,7 +16,7 @@
 #include "cache-agent/store/sqlite.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/fakes/manual_clock.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::store {
 namespace {
@@ -63,10 +62,6 @@ class StoreRecovery : public testing::Test {
     const std::string hex = Sha256::of(body).hex();
     return options_.path / "blobs" / hex.substr(0, 2) / hex.substr(2);
   }
-  static std::string contents(const fs::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
   static void write(const fs::path& path, std::string_view bytes) { std::ofstream(path, std::ios::binary) << bytes; }
   void run_sql(const char* sql) {
     Database database;
@@ -79,7 +74,7 @@ class StoreRecovery : public testing::Test {
     return report ? report->problems : std::vector<std::string>{report.error().message};
   }
 
-  fakes::TemporaryFolder folder_;
+  fakes::TemporaryFolder folder_{fakes::Medium::kMemory};
   fakes::ManualClock clock_;
   DiskOptions options_{.path = folder_.path() / "store", .size = mib(8), .min_free_percent = 0, .memory = kib(256)};
   std::shared_ptr<Disk> disk_ = make_disk();
@@ -220,7 +215,7 @@ TEST_F(StoreRecovery, AFlippedBitInASmallBodyIsAMissAndInALargeOneIsFoundByTheCh
   put(large, "l");
   close();
   for (const std::string& body : {std::string("small"), large}) {
-    std::string bytes = contents(file_of(body));
+    std::string bytes = fakes::read_file(file_of(body));
     bytes[2] ^= 1;
     write(file_of(body), bytes);
   }
@@ -237,7 +232,7 @@ TEST_F(StoreRecovery, ADamagedRecordLosesItsOwnKeysOnly) {
   ASSERT_TRUE(store_->link(Sha256::of("body"), key("second")).has_value());
   close();
   IndexDb::remove(options_.path / "index.db");
-  std::string bytes = contents(file_of("body"));
+  std::string bytes = fakes::read_file(file_of("body"));
   bytes[whole - 20] ^= 1;
   write(file_of("body"), bytes);
   open();

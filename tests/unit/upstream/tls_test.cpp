@@ -8,6 +8,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include "tests/fakes/places/places.hpp"
 #include "tests/unit/upstream/harness.hpp"
 #include "tests/unit/upstream/raw_server.hpp"
 
@@ -95,26 +96,21 @@ class Nginx {
   static constexpr std::size_t kLarge = 6 << 20;  // at /large
 
   Nginx() {
-    char name[] = "/tmp/cistern-nginx-XXXXXX";
-    folder_ = ::mkdtemp(name);
     // Started by root, its worker is somebody else.
-    std::filesystem::permissions(folder_, std::filesystem::perms(0755));
-    {
-      port_ = RawServer([](int) {}).port();
-    }
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
     std::ofstream(folder_ / "nginx.conf")
         << "daemon off; pid nginx.pid; error_log error.log; worker_processes 1; events {}\n"
         << "http { log_format protocol '$server_protocol'; access_log access.log protocol;\n"
         << "client_body_temp_path b; proxy_temp_path p; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;\n"
         << "server { listen 127.0.0.1:" << port_ << " ssl http2; ssl_certificate c.pem; ssl_certificate_key k.pem;\n"
         << "location / { return 200 'ok'; } location /large { root .; } } }\n";
-    const auto in_folder = "cd '" + folder_.string() + "' && ";
+    const auto in_folder = "cd '" + folder_.path().string() + "' && ";
     const auto certificate = "openssl req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -days 1 -subj /CN=127.0.0.1 2>openssl.log";
     std::ofstream(folder_ / "large") << std::string(kLarge, 'x');
     ready_ = std::system((in_folder + certificate).c_str()) == 0;
     if (ready_) child_ = ::fork();
     if (child_ == 0) {
-      ::execlp("nginx", "nginx", "-p", folder_.c_str(), "-c", (folder_ / "nginx.conf").c_str(), nullptr);
+      ::execlp("nginx", "nginx", "-p", folder_.path().c_str(), "-c", (folder_ / "nginx.conf").c_str(), nullptr);
       ::_exit(127);
     }
     ready_ = ready_ && answers();
@@ -124,7 +120,6 @@ class Nginx {
       ::kill(child_, SIGTERM);
       ::waitpid(child_, nullptr, 0);
     }
-    std::filesystem::remove_all(folder_);
   }
   bool ready() const { return ready_; }
   std::string url() const { return "https://127.0.0.1:" + std::to_string(port_); }
@@ -147,8 +142,8 @@ class Nginx {
     }
     return false;
   }
-  std::filesystem::path folder_;
-  unsigned short port_ = 0;
+  const fakes::TemporaryFolder folder_;
+  const unsigned short port_ = fakes::free_port();
   pid_t child_ = -1;
   bool ready_ = false;
 };

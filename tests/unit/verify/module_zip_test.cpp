@@ -9,11 +9,12 @@
 
 #include "base/digest.hpp"
 #include "tests/fakes/manual_clock.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::verify {
 namespace {
 
-const std::string kData = std::string(CISTERN_SOURCE_DIR) + "/tests/unit/verify/data/";
+const std::string kData = (fakes::source_folder() / "tests/unit/verify/data/").string();
 
 std::string little(std::uint64_t value, std::size_t length) {
   std::string bytes;

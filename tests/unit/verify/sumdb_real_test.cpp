@@ -2,21 +2,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <set>
 
+#include "tests/fakes/places/places.hpp"
 #include "tests/unit/verify/scripted_source.hpp"
 
 namespace cistern::verify {
 namespace {
 
-const std::string kData = std::string(CISTERN_SOURCE_DIR) + "/tests/unit/verify/data/";
+const std::string kData = (fakes::source_folder() / "tests/unit/verify/data/").string();
 
 Result<std::string> recorded(const std::string& path) {
-  std::ifstream file(kData + "sum.golang.org" + path, std::ios::binary);
-  if (!file) return fail(ErrorCode::kNotFound, "not recorded: {}", path);
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  auto content = fakes::read_file(kData + "sum.golang.org" + path);
+  if (content.empty()) return fail(ErrorCode::kNotFound, "not recorded: {}", path);
+  return content;
 }
 
 class Recorded final : public SumDbSource {

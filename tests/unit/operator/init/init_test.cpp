@@ -4,7 +4,7 @@
 #include "operator/init/first_policy.hpp"
 #include "operator/init/toml_lines.hpp"
 #include "operator/model/parse.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::init {
 namespace {
@@ -84,7 +84,7 @@ TEST(FirstPolicy, without_a_runtime_serves_the_usual_registries_from_themselves)
 }
 
 TEST(Registries, are_found_in_the_runtimes_files) {
-  test::TemporaryFolder root;
+  fakes::TemporaryFolder root;
   root.write("etc/containerd/config.toml", R"(version = 2
 [plugins."io.containerd.grpc.v1.cri".registry]
   config_path = "/etc/elsewhere"   # a comment

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "base/encoding.hpp"
-#include "tests/fakes/api_server/certificate.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/loopback_server/certificate.hpp"
+#include "tests/fakes/places/places.hpp"
 #include "tests/unit/operator/kube/fixture.hpp"
 
 namespace cistern::kube {
@@ -23,12 +23,7 @@ class ConfigurationTest : public testing::Test {
   void SetUp() override {
     for (const char* name : {"KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"}) ::unsetenv(name);
   }
-  std::filesystem::path write(const std::string& name, const std::string& text) const {
-    const auto file = folder_.path() / name;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file, std::ios::trunc) << text;
-    return file;
-  }
+  std::filesystem::path write(const std::string& name, const std::string& text) const { return folder_.write(name, text); }
   // A kubeconfig of one context; each line of a block is indented as it must be.
   std::filesystem::path kubeconfig(const std::vector<std::string>& cluster, const std::vector<std::string>& user) const {
     std::string text =
@@ -46,7 +41,7 @@ class ConfigurationTest : public testing::Test {
     return read ? "accepted" : read.error().message;
   }
 
-  fakes::TemporaryFolder folder_;
+  fakes::TemporaryFolder folder_{fakes::Medium::kMemory};
 };
 
 TEST_F(ConfigurationTest, ReadsTheCurrentContext) {

@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "operator/model/describe.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::model {
 namespace {
 
-using test::TemporaryFolder;
+using fakes::TemporaryFolder;
 using testing::HasSubstr;
 
 constexpr const char* kHead = "apiVersion: cistern.dev/v1alpha1\nkind: MirrorPolicy\nmetadata: {name: default}\n";
@@ -47,14 +47,14 @@ TEST(Policy, an_empty_spec_has_the_defaults_of_the_reference) {
 }
 
 TEST(Policy, the_examples_are_valid) {
-  const auto policies = load_policies(std::string(CISTERN_SOURCE_DIR) + "/examples/company.yaml");
+  const auto policies = load_policies(fakes::source_folder() / "examples/company.yaml");
   ASSERT_TRUE(policies) << policies.error().message;
   const Settings& settings = policies->front().spec.settings;
   EXPECT_EQ(settings.go.upstreams[1].fallback, config::Fallback::kAny);
   EXPECT_EQ(settings.go.upstreams[0].credentials_ref, (Reference{"corp-goproxy"}));
   EXPECT_FALSE(settings.registries[1].fallback_to_source);
   for (const auto* name : {"minimal.yaml", "regions-and-profiles.yaml"}) {
-    const auto others = load_policies(std::string(CISTERN_SOURCE_DIR) + "/examples/" + name);
+    const auto others = load_policies(fakes::source_folder() / "examples" / name);
     EXPECT_TRUE(others) << others.error().message;
   }
 }
@@ -105,7 +105,7 @@ TEST(Policy, what_is_wrong_in_several_files_is_told_at_once) {
 }
 
 TEST(Policy, json_both_ways_keeps_the_policy) {
-  const auto policies = load_policies(std::string(CISTERN_SOURCE_DIR) + "/examples/regions-and-profiles.yaml");
+  const auto policies = load_policies(fakes::source_folder() / "examples/regions-and-profiles.yaml");
   ASSERT_TRUE(policies) << policies.error().message;
   const auto json = to_json(policies->front());
   const auto again = from_json(json);

@@ -1,13 +1,11 @@
 // The CRD's schema says what the model says.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "operator/model/merge.hpp"
 #include "operator/model/parse.hpp"
 #include "operator/model/schema.hpp"
 #include "operator/model/validate.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::model {
 namespace {
@@ -59,9 +57,7 @@ Policy parsed(const Json& spec) {
 }
 
 TEST(Schema, the_file_in_crds_is_what_the_model_makes) {
-  std::ifstream in(CISTERN_SOURCE_DIR "/crds/mirrorpolicies.cistern.dev.yaml", std::ios::binary);
-  const std::string file((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  EXPECT_EQ(file, custom_resource_definition_yaml())
+  EXPECT_EQ(fakes::read_file(fakes::source_folder() / "crds/mirrorpolicies.cistern.dev.yaml"), custom_resource_definition_yaml())
       << "write it again: build/bin/cistern-operator crd > crds/mirrorpolicies.cistern.dev.yaml";
 }
 

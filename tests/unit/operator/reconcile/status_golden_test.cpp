@@ -5,10 +5,9 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 
+#include "tests/fakes/places/places.hpp"
 #include "tests/unit/operator/reconcile/status_world.hpp"
 
 namespace cistern::reconcile {
@@ -17,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-const fs::path kRecorded = fs::path(CISTERN_SOURCE_DIR) / "tests/unit/operator/reconcile/golden";
+const fs::path kRecorded = fakes::source_folder() / "tests/unit/operator/reconcile/golden";
 
 class StatusOf : public testing::TestWithParam<Case> {
  protected:
@@ -28,9 +27,8 @@ class StatusOf : public testing::TestWithParam<Case> {
 TEST_P(StatusOf, is_as_recorded) {
   const auto file = kRecorded / (std::string(GetParam().name) + ".json");
   const auto text = world_.status().dump(2) + "\n";
-  if (std::getenv("CISTERN_UPDATE_GOLDEN") != nullptr) std::ofstream(file, std::ios::binary) << text;
-  std::ifstream in(file, std::ios::binary);
-  EXPECT_EQ(text, std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>()));
+  if (std::getenv("CISTERN_UPDATE_GOLDEN") != nullptr) fakes::write_file(file, text);
+  EXPECT_EQ(text, fakes::read_file(file));
 }
 
 TEST_P(StatusOf, is_the_same_whatever_the_order_of_what_is_known) {

@@ -15,9 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-const fs::path kFolder = fs::path(CISTERN_SOURCE_DIR) / "tests/unit/operator/render";
+const fs::path kFolder = fakes::source_folder() / "tests/unit/operator/render";
 
-json read_json(const std::string& name) { return json::parse(test::content_of(kFolder / "cluster" / name)); }
+json read_json(const std::string& name) { return json::parse(fakes::read_file(kFolder / "cluster" / name)); }
 
 template <class Facts>
 std::vector<Facts> facts(const std::string& name) {
@@ -74,7 +74,7 @@ class ClusterGolden : public testing::TestWithParam<const char*> {};
 TEST_P(ClusterGolden, manifests_are_as_recorded) {
   const std::string name = GetParam();
   const auto policies = model::load_policies(name == "everything" ? kFolder / "cluster/everything.yaml"
-                                                                  : fs::path(CISTERN_SOURCE_DIR) / "examples" / (name + ".yaml"));
+                                                                  : fakes::source_folder() / "examples" / (name + ".yaml"));
   ASSERT_TRUE(policies) << policies.error().message;
   const auto plan =
       plan::plan_cluster(*policies, facts<plan::NodeFacts>("nodes.json"), facts<plan::NamespaceFacts>("namespaces.json"), "cistern-system");

@@ -5,28 +5,20 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 
-namespace cistern::render::test {
+#include "tests/fakes/places/places.hpp"
 
-inline std::string content_of(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-}
+namespace cistern::render::test {
 
 // `folder` holds exactly `files`: path below it → content.
 inline void expect_recorded(const std::filesystem::path& folder, const std::map<std::string, std::string>& files) {
   namespace fs = std::filesystem;
   if (std::getenv("CISTERN_UPDATE_GOLDEN") != nullptr) {
     fs::remove_all(folder);
-    for (const auto& [name, content] : files) {
-      fs::create_directories((folder / name).parent_path());
-      std::ofstream(folder / name, std::ios::binary) << content;
-    }
+    for (const auto& [name, content] : files) fakes::write_file(folder / name, content);
   }
   ASSERT_TRUE(fs::is_directory(folder)) << folder << " is not recorded; run with CISTERN_UPDATE_GOLDEN=1";
   std::set<std::string> recorded;
@@ -35,7 +27,7 @@ inline void expect_recorded(const std::filesystem::path& folder, const std::map<
   }
   for (const auto& [name, content] : files) {
     EXPECT_TRUE(recorded.erase(name)) << name << " is not recorded; run with CISTERN_UPDATE_GOLDEN=1 and look at the difference";
-    EXPECT_EQ(content, content_of(folder / name)) << name;
+    EXPECT_EQ(content, fakes::read_file(folder / name)) << name;
   }
   EXPECT_TRUE(recorded.empty()) << *recorded.begin() << " is recorded, but not rendered";
 }

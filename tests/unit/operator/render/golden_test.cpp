@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kSource = CISTERN_SOURCE_DIR;
+const fs::path kSource = fakes::source_folder();
 const fs::path kGolden = kSource / "tests/unit/operator/render/golden";
 
 class Golden : public testing::TestWithParam<const char*> {};

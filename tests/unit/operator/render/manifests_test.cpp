@@ -6,7 +6,7 @@
 #include "base/encoding.hpp"
 #include "config/load.hpp"
 #include "operator/model/parse.hpp"
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::render {
 namespace {
@@ -74,7 +74,7 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   for (const auto& [name, content] : files) names.push_back(name);
   EXPECT_THAT(names, ElementsAre("agent.yaml", "corp.password", "corp.username", "hub..dockerconfigjson", "peer.key"));
 
-  cistern::test::TemporaryFolder mounted;
+  fakes::TemporaryFolder mounted;
   for (const auto& [name, content] : files) mounted.write(name, content);
   const auto loaded = config::load(mounted.path() / "agent.yaml");
   ASSERT_TRUE(loaded) << loaded.error().message;

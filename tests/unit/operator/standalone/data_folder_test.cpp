@@ -5,7 +5,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::standalone {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(DataFolder, what_is_the_same_is_not_written_again) {
-  test::TemporaryFolder folder;
+  fakes::TemporaryFolder folder;
   auto data = DataFolder::open(folder.path());
   ASSERT_TRUE(data) << data.error().message;
   ASSERT_TRUE(data->write({{"agent.yaml", "a"}, {"certs.d/x/hosts.toml", "b"}}));
@@ -24,7 +24,7 @@ TEST(DataFolder, what_is_the_same_is_not_written_again) {
 }
 
 TEST(DataFolder, removes_only_what_is_ours) {
-  test::TemporaryFolder folder;
+  fakes::TemporaryFolder folder;
   folder.write("certs.d/ours/hosts.toml", "# managed by cistern\n");
   folder.write("certs.d/theirs/hosts.toml", "server = \"https://x\"\n");
   auto data = DataFolder::open(folder.path());
@@ -35,7 +35,7 @@ TEST(DataFolder, removes_only_what_is_ours) {
 }
 
 TEST(DataFolder, is_free_again_when_its_owner_is_gone) {
-  test::TemporaryFolder folder;
+  fakes::TemporaryFolder folder;
   {
     auto first = DataFolder::open(folder.path());
     ASSERT_TRUE(first);

@@ -11,24 +11,22 @@
 
 #include <chrono>
 #include <fstream>
-#include <iterator>
 #include <thread>
 
-#include "tests/unit/config/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::standalone {
 namespace {
 
 namespace fs = std::filesystem;
+using fakes::free_port;
+using fakes::program;
+using fakes::read_file;
+using fakes::TemporaryFolder;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string content_of(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-}
 
 // Waits at most five seconds.
 template <class Condition>
@@ -51,22 +49,6 @@ int open_listener(std::uint16_t port) {
   return -1;
 }
 
-// A port that is free, and the next one too.
-std::uint16_t free_port() {
-  for (;;) {
-    const int first = open_listener(0);
-    sockaddr_in where{};
-    socklen_t size = sizeof where;
-    ::getsockname(first, reinterpret_cast<sockaddr*>(&where), &size);
-    const auto port = ntohs(where.sin_port);
-    const int second = port < 65535 ? open_listener(static_cast<std::uint16_t>(port + 1)) : -1;
-    ::close(first);
-    if (second < 0) continue;
-    ::close(second);
-    return port;
-  }
-}
-
 std::string policy(const std::string& spec) {
   return "apiVersion: cistern.dev/v1alpha1\nkind: MirrorPolicy\nmetadata: {name: default}\nspec:\n" + spec;
 }
@@ -80,8 +62,8 @@ class Standalone : public testing::Test {
  protected:
   void start() { pid_ = launch("log"); }
   pid_t launch(const std::string& log) {
-    const std::string operator_ = std::string(CISTERN_BIN_DIR) + "/cistern-operator";
-    const std::string agent = std::string(CISTERN_BIN_DIR) + "/fake_agent";
+    const std::string operator_ = program("cistern-operator");
+    const std::string agent = program("fake_agent");
     const std::string policies = (folder_.path() / "policies").string();
     const std::string listen = listen_;
     const std::string output = (folder_.path() / log).string();
@@ -102,16 +84,16 @@ class Standalone : public testing::Test {
     pid = -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
   }
-  std::string log() const { return content_of(folder_.path() / "log"); }
+  std::string log() const { return read_file(folder_.path() / "log"); }
   bool logs(const std::string& text) const {
     return eventually([&] { return log().find(text) != std::string::npos; });
   }
   std::size_t starts() const {
-    const std::string lines = content_of(data("starts"));
+    const std::string lines = read_file(data("starts"));
     return static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n'));
   }
   pid_t agent() const {
-    const std::string lines = content_of(data("starts"));
+    const std::string lines = read_file(data("starts"));
     return std::stoi(lines.substr(lines.rfind('\n', lines.size() - 2) + 1));
   }
   fs::path data(const std::string& name) const { return fs::path(data_) / name; }
@@ -123,8 +105,8 @@ class Standalone : public testing::Test {
     if (wait_for(pid_) == -1) ::kill(pid_, SIGKILL);
   }
 
-  test::TemporaryFolder folder_;
-  std::uint16_t port_ = free_port();
+  TemporaryFolder folder_;
+  std::uint16_t port_ = free_port("127.0.0.1", 2);  // and the next, of the admin listener
   std::string listen_ = "127.0.0.1:" + std::to_string(port_);
   std::string data_ = (folder_.path() / "data").string();
   pid_t pid_ = -1;
@@ -134,9 +116,9 @@ TEST_F(Standalone, writes_its_files_and_starts_the_agent_on_them) {
   write_policy(kGoAndImages);
   start();
   ASSERT_TRUE(logs("in force after")) << log();
-  EXPECT_THAT(content_of(data("env.sh")), HasSubstr("export GOPROXY='http://" + listen_ + "/go/'\n"));
-  EXPECT_THAT(content_of(data("certs.d/quay.io/hosts.toml")), HasSubstr("[host.\"http://" + listen_ + "\"]"));
-  EXPECT_THAT(content_of(data("agent.yaml")), HasSubstr("admin: \"127.0.0.1:" + std::to_string(port_ + 1) + "\""));
+  EXPECT_THAT(read_file(data("env.sh")), HasSubstr("export GOPROXY='http://" + listen_ + "/go/'\n"));
+  EXPECT_THAT(read_file(data("certs.d/quay.io/hosts.toml")), HasSubstr("[host.\"http://" + listen_ + "\"]"));
+  EXPECT_THAT(read_file(data("agent.yaml")), HasSubstr("admin: \"127.0.0.1:" + std::to_string(port_ + 1) + "\""));
   EXPECT_THAT(log(), HasSubstr("serving Go, quay.io"));
 }
 
@@ -165,11 +147,11 @@ TEST_F(Standalone, a_bad_change_is_reported_and_the_running_configuration_stays)
   write_policy(kGo);
   start();
   ASSERT_TRUE(logs("in force after")) << log();
-  const std::string before = content_of(data("agent.yaml"));
+  const std::string before = read_file(data("agent.yaml"));
   write_policy("  retries: 99\n");
   ASSERT_TRUE(logs("p.yaml:5: spec.retries: 99 is out of bounds; write 0 to 10")) << log();
   EXPECT_TRUE(logs("the configuration in force stays"));
-  EXPECT_EQ(content_of(data("agent.yaml")), before);
+  EXPECT_EQ(read_file(data("agent.yaml")), before);
   EXPECT_EQ(starts(), 1U);
   write_policy(std::string(kGo) + "  retries: 1\n");
   EXPECT_TRUE(logs("have changed")) << log();
@@ -216,7 +198,7 @@ TEST_F(Standalone, a_signal_waits_for_the_agents_drain_and_ends_well) {
   std::ofstream(data("drain")) << "500";
   ::kill(pid_, SIGINT);
   EXPECT_EQ(wait_for(pid_), 0);
-  EXPECT_EQ(content_of(data("drained")), "yes");
+  EXPECT_EQ(read_file(data("drained")), "yes");
 }
 
 TEST_F(Standalone, a_second_signal_does_not_wait) {
@@ -246,8 +228,8 @@ TEST_F(Standalone, a_second_one_on_the_same_folder_is_refused) {
   ASSERT_TRUE(logs("in force after")) << log();
   pid_t second = launch("second");
   EXPECT_EQ(wait_for(second), 1);
-  EXPECT_EQ(content_of(folder_.path() / "second"), data_ + " is in use by another cistern-operator (process " + std::to_string(pid_) +
-                                                       "); stop that one, or choose another folder with --data\n");
+  EXPECT_EQ(read_file(folder_.path() / "second"), data_ + " is in use by another cistern-operator (process " + std::to_string(pid_) +
+                                                      "); stop that one, or choose another folder with --data\n");
 }
 
 TEST_F(Standalone, a_port_in_use_is_named) {

@@ -1,10 +1,11 @@
-#include "tests/fakes/api_server/certificate.hpp"
+#include "tests/fakes/loopback_server/certificate.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <atomic>
 #include <stdexcept>
 
 namespace cistern::fakes {
@@ -28,7 +29,7 @@ X509Ptr read_certificate(const std::string& pem) {
 }  // namespace
 
 Certificate make_certificate(const std::string& common_name, const std::string& names) {
-  static int serial = 0;
+  static std::atomic<int> serial = 0;
   const KeyPtr key(EVP_EC_gen("P-256"), &EVP_PKEY_free);
   const X509Ptr certificate(X509_new(), &X509_free);
   X509_set_version(certificate.get(), 2);

@@ -1,4 +1,4 @@
-// Self-signed certificates, for the fake's own TLS and for clients that show one.
+// Self-signed certificates, for servers of tests and for clients that show one.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,6 @@ struct Certificate {
 Certificate make_certificate(const std::string& common_name, const std::string& names = {});
 
 // An SSL_CTX of a server. With `client_ca_pem`, clients must show a certificate that it signed.
-std::shared_ptr<void> server_context(const Certificate& certificate, const std::string& client_ca_pem);
+std::shared_ptr<void> server_context(const Certificate& certificate, const std::string& client_ca_pem = {});
 
 }  // namespace cistern::fakes
