@@ -184,6 +184,22 @@ TEST(Client, WaitsAsLongAsTheServerAsks) {
   EXPECT_EQ(server.requests().size(), 3U);
 }
 
+TEST(Client, DoesNotHammerAServerThatAsksForNoPause) {
+  ApiServer server;
+  server.add_fault({.times = 0, .status = 429, .retry_after = 0});
+  const auto client = client_of(server, {}, seconds(2));
+  const auto found = client->get(kNodes, {"", "a"});
+  EXPECT_EQ(found.error().code, ErrorCode::kTooManyRequests);
+  EXPECT_EQ(found.error().retry_after, seconds(1));
+  EXPECT_LE(server.requests().size(), 2U);
+}
+
+TEST(Client, NobodyIsPutOffForADay) {
+  ApiServer server;
+  server.add_fault({.status = 429, .retry_after = 86400});
+  EXPECT_EQ(client_of(server)->get(kNodes, {"", "a"}).error().retry_after, seconds(300));
+}
+
 TEST(Client, DoesNotWaitLongerThanItsLimit) {
   ApiServer server;
   server.add_fault({.status = 429, .retry_after = 60});
@@ -295,6 +311,13 @@ TEST(Client, ReadsTheServersVersion) {
   ASSERT_TRUE(version) << version.error().message;
   EXPECT_EQ(*version, (Version{1, 34}));
   EXPECT_GE(*version, (Version{1, 30}));
+}
+
+TEST(Client, AVersionInAnotherFormIsAnError) {
+  ApiServer server;
+  const std::string body = R"({"major": 1, "minor": 34})";
+  server.add_fault({.raw = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body)});
+  EXPECT_EQ(client_of(server)->server_version().error().code, ErrorCode::kUpstream);
 }
 
 TEST(Client, IsInterruptedAtTheEndOfTheProgram) {
