@@ -127,6 +127,19 @@ TEST_P(ClusterTest, WhatIsNotOursIsLeftAlone) {
   EXPECT_TRUE(object(kube::kConfigMaps, "theirs"));
 }
 
+TEST_P(ClusterTest, WhatTheNamespacesPodSecurityWasIsNotedBeforeItIsSet) {
+  const auto labelled = [](const char* level) { return Json{{"metadata", {{"labels", {{std::string(kPodSecurity), level}}}}}}; };
+  if (!client_->get(kube::kNamespaces, {"", kNs})) {
+    ASSERT_TRUE(client_->create(kube::kNamespaces, Json{{"metadata", {{"name", kNs}}}}));
+  }
+  ASSERT_TRUE(client_->merge_patch(kube::kNamespaces, {"", kNs}, labelled("baseline")));
+  ControllersOptions options;
+  options.namespace_pod_security = "privileged";
+  start_operator(options);
+  EXPECT_TRUE(eventually([&] { return kube::label(*client_->get(kube::kNamespaces, {"", kNs}), kPodSecurity) == "privileged"; }));
+  EXPECT_EQ(kube::annotation(*client_->get(kube::kNamespaces, {"", kNs}), kFormerPodSecurity), "baseline");
+}
+
 TEST_P(ClusterTest, DeletingAPolicyTakesEverythingAlong) {
   add_node("n1");
   add_node("n2");
