@@ -87,7 +87,12 @@ std::chrono::seconds pause_asked_for(std::uint64_t seconds) {
 Error to_error(unsigned status, std::string_view body, std::string_view what, const Resource& resource,
                std::optional<std::chrono::seconds> retry_after) {
   const auto message = message_of(body, resource);
-  return Error{code_of(status), fmt::format("{}: {}{}{}", what, status, message.empty() ? "" : ": ", message), retry_after};
+  // An API server's way to say that a field which it does not know was applied, or a value that its type can not hold. Another try would
+  // end the same way.
+  const bool unfit =
+      status == 500 && (message.starts_with("failed to create typed patch object") || message.starts_with("failed to convert new object"));
+  return Error{unfit ? ErrorCode::kInvalid : code_of(status), fmt::format("{}: {}{}{}", what, status, message.empty() ? "" : ": ", message),
+               retry_after};
 }
 
 Result<void> WatchDecoder::feed(std::string_view bytes, const std::function<void(WatchEvent)>& on_event) {

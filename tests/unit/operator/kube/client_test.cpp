@@ -59,6 +59,19 @@ TEST(Client, TurnsEachStatusIntoAnErrorThatOneCanActOn) {
   }
 }
 
+TEST(Client, AnAppliedFieldThatIsNotOfItsTypeIsInvalidThoughTheServerSays500) {
+  ApiServer server;
+  for (const auto* message : {"failed to create typed patch object (x/a; v1, Kind=ConfigMap): .data.b: field not declared in schema",
+                              "failed to convert new object (x/a; v1, Kind=ConfigMap) to proper version: quantities must match"}) {
+    server.add_fault({.status = 500, .message = message});
+    const auto applied = client_of(server)->apply(kConfigMaps, config_map("x", "a"));
+    EXPECT_EQ(applied.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(applied.error().message, HasSubstr(message));
+  }
+  server.add_fault({.status = 500, .message = "etcd has no leader"});
+  EXPECT_EQ(client_of(server)->apply(kConfigMaps, config_map("x", "a")).error().code, ErrorCode::kUpstream);
+}
+
 TEST(Client, ListsPageByPage) {
   ApiServer server({.page_limit = 3});
   for (int i = 0; i < 10; ++i) server.put(kNodes, node("n" + std::to_string(i)));
