@@ -191,7 +191,7 @@ void Controllers::node_changed(const Object& before, const Object& after) {
 void Controllers::pod_changed(const Object& before, const Object& after) {
   const auto& pod = after ? *after : *before;
   pods_.queue().add(kube::metadata(pod, "name"));
-  wake_policy(kube::label(pod, kByPolicy), kPodPause);
+  if (const auto policy = kube::label(pod, kByPolicy); !policy.empty()) wake_policy(policy, kPodPause);
 }
 
 void Controllers::owned_changed(const kube::Resource& resource, const Object& object) {
