@@ -148,7 +148,8 @@ Result<Version> RestClient::server_version() {
   Version version;
   // "34+" from some who build it themselves.
   const auto read = [&](const char* field, unsigned& number) {
-    const auto text = answer->value(field, std::string());
+    const auto found = answer->find(field);
+    const auto text = found != answer->end() && found->is_string() ? found->get<std::string>() : std::string();
     return std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc();
   };
   if (!read("major", version.major) || !read("minor", version.minor)) {
@@ -193,7 +194,7 @@ Result<Json> RestClient::list_paged(const Resource& resource, const Selection& s
       std::move(more.begin(), more.end(), std::back_inserter(items));
     }
   } while (!next.empty());
-  whole["metadata"].erase("continue");
+  if (whole["metadata"].is_object()) whole["metadata"].erase("continue");
   return whole;
 }
 

@@ -3,7 +3,8 @@
 // 429, and 503 with Retry-After, are waited out and tried again within the limit. Refused and reset connections are tried again for a few
 // seconds: always where the server has not seen the request, else if it may be repeated (all but create). A list has the limit for each of
 // its pages. What comes back as an error:
-//   kNotFound 404 · kConflict 409 · kGone 410 · kInvalid 400, 422 (the server's message, which names the field) · kForbidden 401, 403
+//   kNotFound 404 · kConflict 409 · kGone 410 · kInvalid 400, 422, and 500 for an applied field that is not of its type (the server's
+//   message, which names the field) · kForbidden 401, 403
 //   kTooManyRequests 429 (retry_after) · kTimeout 408, 504, no answer · kUpstream any other 5xx, a refused connection, nonsense
 // Messages name verb, resource and object; they never hold a token, a header or the body of a Secret.
 #pragma once

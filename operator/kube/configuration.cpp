@@ -1,9 +1,12 @@
 #include "operator/kube/configuration.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <deque>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include "base/encoding.hpp"
 #include "yaml/node.hpp"
@@ -27,40 +30,69 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-// One kubeconfig while it is read; every message names the file, the line and the field.
+// One kubeconfig, or several that are one to kubectl: of two entries of a name, and of two current contexts, the first counts. Every
+// message names the file, the line and the field.
 class Kubeconfig {
  public:
-  Kubeconfig(const std::filesystem::path& file, Node root) : file_(file), root_(std::move(root)) {}
-
+  Result<void> add(const std::filesystem::path& file);
   Result<Configuration> read(std::string context_name);
 
  private:
   Failure wrong(const Node& at, std::string_view message) const {
     return fail(ErrorCode::kInvalid, "{}: {}", at.position.to_string(), message);
   }
+  struct File {
+    std::filesystem::path path;
+    Node root;
+  };
+  // A part of a file: of one, so that other files that it names are found beside it.
+  struct Part {
+    const File* file;
+    const Node* node;
+  };
   // The member `of` of the entry of `list` that has this name.
-  Result<const Node*> entry(std::string_view list, std::string_view of, const std::string& name) const;
+  Result<Part> entry(std::string_view list, std::string_view of, const std::string& name) const;
   Result<std::string> text(const Node& map, std::string_view field) const;
   // FIELD-data in base64, or else the content of the file that FIELD names, relative to the kubeconfig.
-  Result<std::string> inline_or_file(const Node& map, const std::string& field) const;
+  Result<std::string> inline_or_file(const Part& part, const std::string& field) const;
   Result<void> refuse(const Node& map, std::string_view field, std::string_view advice) const;
-  Result<void> read_cluster(const Node& cluster, Configuration& into) const;
-  Result<void> read_user(const Node& user, Configuration& into) const;
+  Result<void> read_cluster(const Part& cluster, Configuration& into) const;
+  Result<void> read_user(const Part& user, Configuration& into) const;
+  std::string names() const;
 
-  const std::filesystem::path file_;
-  const Node root_;
+  std::deque<File> files_;
 };
 
-Result<const Node*> Kubeconfig::entry(std::string_view list, std::string_view of, const std::string& name) const {
-  static const std::vector<Node> kNone;
-  const Node* entries = root_.find(list);
-  for (const auto& one : entries != nullptr ? entries->children : kNone) {
-    const Node* own = one.find("name");
-    if (own == nullptr || !own->scalar.is_string() || own->scalar.get<std::string>() != name) continue;
-    if (const Node* found = one.find(of)) return found;
-    return wrong(one, fmt::format("\"{}\" has no {}", name, of));
+Result<void> Kubeconfig::add(const std::filesystem::path& file) {
+  auto content = content_of(file);
+  if (!content) return fail(content.error().in("the kubeconfig"));
+  auto documents = yaml::parse(*content, file.string());
+  if (!documents) return fail(documents.error());
+  if (documents->size() != 1 || documents->front().kind != Node::Kind::kMap) {
+    return fail(ErrorCode::kInvalid, "{}: is no kubeconfig", file.string());
   }
-  return fail(ErrorCode::kInvalid, "{}: {}: there is no {} named \"{}\"", file_.string(), list, of, name);
+  files_.push_back({file, std::move(documents->front())});
+  return {};
+}
+
+std::string Kubeconfig::names() const {
+  std::string text;
+  for (const auto& file : files_) text += (text.empty() ? "" : ":") + file.path.string();
+  return text;
+}
+
+Result<Kubeconfig::Part> Kubeconfig::entry(std::string_view list, std::string_view of, const std::string& name) const {
+  static const std::vector<Node> kNone;
+  for (const auto& file : files_) {
+    const Node* entries = file.root.find(list);
+    for (const auto& one : entries != nullptr ? entries->children : kNone) {
+      const Node* own = one.find("name");
+      if (own == nullptr || !own->scalar.is_string() || own->scalar.get<std::string>() != name) continue;
+      if (const Node* found = one.find(of)) return Part{&file, found};
+      return wrong(one, fmt::format("\"{}\" has no {}", name, of));
+    }
+  }
+  return fail(ErrorCode::kInvalid, "{}: {}: there is no {} named \"{}\"", names(), list, of, name);
 }
 
 Result<std::string> Kubeconfig::text(const Node& map, std::string_view field) const {
@@ -70,7 +102,8 @@ Result<std::string> Kubeconfig::text(const Node& map, std::string_view field) co
   return node->scalar.get<std::string>();
 }
 
-Result<std::string> Kubeconfig::inline_or_file(const Node& map, const std::string& field) const {
+Result<std::string> Kubeconfig::inline_or_file(const Part& part, const std::string& field) const {
+  const Node& map = *part.node;
   auto data = text(map, field + "-data");
   if (!data) return data;
   if (!data->empty()) {
@@ -80,7 +113,7 @@ Result<std::string> Kubeconfig::inline_or_file(const Node& map, const std::strin
   }
   auto path = text(map, field);
   if (!path || path->empty()) return path;
-  auto content = content_of(file_.parent_path() / *path);
+  auto content = content_of(part.file->path.parent_path() / *path);
   if (!content) return wrong(*map.find(field), fmt::format("{}: {}", field, content.error().message));
   return content;
 }
@@ -91,7 +124,8 @@ Result<void> Kubeconfig::refuse(const Node& map, std::string_view field, std::st
   return wrong(*node, fmt::format("{} is not supported; {}", field, advice));
 }
 
-Result<void> Kubeconfig::read_cluster(const Node& cluster, Configuration& into) const {
+Result<void> Kubeconfig::read_cluster(const Part& part, Configuration& into) const {
+  const Node& cluster = *part.node;
   if (auto refused = refuse(cluster, "proxy-url", "use a context that reaches the API server directly"); !refused) return refused;
   auto server = text(cluster, "server");
   if (!server) return fail(server.error());
@@ -100,7 +134,7 @@ Result<void> Kubeconfig::read_cluster(const Node& cluster, Configuration& into) 
     return wrong(cluster, "server: must be of the form https://HOST:PORT");
   }
   into.server = std::move(*server);
-  auto ca = inline_or_file(cluster, "certificate-authority");
+  auto ca = inline_or_file(part, "certificate-authority");
   if (!ca) return fail(ca.error());
   into.ca_pem = std::move(*ca);
   auto name = text(cluster, "tls-server-name");
@@ -116,7 +150,8 @@ Result<void> Kubeconfig::read_cluster(const Node& cluster, Configuration& into) 
   return {};
 }
 
-Result<void> Kubeconfig::read_user(const Node& user, Configuration& into) const {
+Result<void> Kubeconfig::read_user(const Part& part, Configuration& into) const {
+  const Node& user = *part.node;
   constexpr std::string_view kOther = "use a client certificate, a token or a tokenFile; `kubectl create token` makes a token";
   constexpr std::string_view kSelf = "use a context whose user is the one to act as";
   const std::pair<std::string_view, std::string_view> unsupported[] = {
@@ -126,9 +161,9 @@ Result<void> Kubeconfig::read_user(const Node& user, Configuration& into) const 
   for (const auto& [field, advice] : unsupported) {
     if (auto refused = refuse(user, field, advice); !refused) return refused;
   }
-  auto cert = inline_or_file(user, "client-certificate");
+  auto cert = inline_or_file(part, "client-certificate");
   if (!cert) return fail(cert.error());
-  auto key = inline_or_file(user, "client-key");
+  auto key = inline_or_file(part, "client-key");
   if (!key) return fail(key.error());
   if (cert->empty() != key->empty()) return wrong(user, "client-certificate and client-key belong together; one of them is missing");
   into.client_cert_pem = std::move(*cert);
@@ -138,36 +173,37 @@ Result<void> Kubeconfig::read_user(const Node& user, Configuration& into) const 
   into.token = std::move(*token);
   auto token_file = text(user, "tokenFile");
   if (!token_file) return fail(token_file.error());
-  if (!token_file->empty()) into.token_file = file_.parent_path() / *token_file;
+  if (!token_file->empty()) into.token_file = part.file->path.parent_path() / *token_file;
   return {};
 }
 
 Result<Configuration> Kubeconfig::read(std::string context_name) {
-  if (context_name.empty()) {
-    auto current = text(root_, "current-context");
+  for (const auto& file : files_) {
+    if (!context_name.empty()) break;
+    auto current = text(file.root, "current-context");
     if (!current) return fail(current.error());
     context_name = std::move(*current);
   }
   if (context_name.empty()) {
-    return fail(ErrorCode::kInvalid, "{}: no current-context; `kubectl config use-context NAME` sets one", file_.string());
+    return fail(ErrorCode::kInvalid, "{}: no current-context; `kubectl config use-context NAME` sets one", names());
   }
   const auto context = entry("contexts", "context", context_name);
   if (!context) return fail(context.error());
   Configuration configuration;
-  auto ns = text(**context, "namespace");
+  auto ns = text(*context->node, "namespace");
   if (!ns) return fail(ns.error());
   configuration.ns = ns->empty() ? "default" : std::move(*ns);
-  const auto cluster_name = text(**context, "cluster");
+  const auto cluster_name = text(*context->node, "cluster");
   if (!cluster_name) return fail(cluster_name.error());
   const auto cluster = entry("clusters", "cluster", *cluster_name);
   if (!cluster) return fail(cluster.error());
-  if (auto done = read_cluster(**cluster, configuration); !done) return fail(done.error());
-  const auto user_name = text(**context, "user");
+  if (auto done = read_cluster(*cluster, configuration); !done) return fail(done.error());
+  const auto user_name = text(*context->node, "user");
   if (!user_name) return fail(user_name.error());
   if (user_name->empty()) return configuration;  // anonymous
   const auto user = entry("users", "user", *user_name);
   if (!user) return fail(user.error());
-  if (auto done = read_user(**user, configuration); !done) return fail(done.error());
+  if (auto done = read_user(*user, configuration); !done) return fail(done.error());
   return configuration;
 }
 
@@ -198,20 +234,40 @@ Result<Configuration> in_cluster(const std::filesystem::path& service_account) {
 }
 
 Result<Configuration> from_kubeconfig(const std::filesystem::path& file, const std::string& context) {
-  auto content = content_of(file);
-  if (!content) return fail(content.error().in("the kubeconfig"));
-  auto documents = yaml::parse(*content, file.string());
-  if (!documents) return fail(documents.error());
-  if (documents->size() != 1 || documents->front().kind != Node::Kind::kMap) {
-    return fail(ErrorCode::kInvalid, "{}: is no kubeconfig", file.string());
-  }
-  return Kubeconfig(file, std::move(documents->front())).read(context);
+  Kubeconfig kubeconfig;
+  if (auto added = kubeconfig.add(file); !added) return fail(added.error());
+  return kubeconfig.read(context);
 }
+
+namespace {
+
+// $KUBECONFIG: what is not there is left out, unless nothing is.
+Result<Configuration> from_list(std::string_view list) {
+  Kubeconfig kubeconfig;
+  std::optional<Error> missing;
+  bool any = false;
+  while (!list.empty()) {
+    const auto end = std::min(list.find(':'), list.size());
+    const std::filesystem::path file(list.substr(0, end));
+    list.remove_prefix(std::min(end + 1, list.size()));
+    if (file.empty()) continue;
+    auto added = kubeconfig.add(file);
+    std::error_code ignored;
+    const bool there = std::filesystem::exists(file, ignored);
+    if (!added && there) return fail(added.error());
+    if (!added && !missing) missing = added.error();
+    any = any || there;
+  }
+  if (!any) return fail(*missing);
+  return kubeconfig.read({});
+}
+
+}  // namespace
 
 Result<Configuration> find_configuration(const std::filesystem::path& kubeconfig) {
   if (!kubeconfig.empty()) return from_kubeconfig(kubeconfig);
-  const auto variable_value = variable("KUBECONFIG");
-  if (const auto first = variable_value.substr(0, variable_value.find(':')); !first.empty()) return from_kubeconfig(first);
+  const auto list = variable("KUBECONFIG");
+  if (list.find_first_not_of(':') != std::string::npos) return from_list(list);
   if (!variable("KUBERNETES_SERVICE_HOST").empty()) return in_cluster();
   const auto standard = std::filesystem::path(variable("HOME")) / ".kube" / "config";
   std::error_code ignored;

@@ -26,7 +26,7 @@ Result<Configuration> in_cluster(const std::filesystem::path& service_account = 
 // The current context, or `context`. What is not supported here (exec and auth-provider plugins, a proxy-url, impersonation, basic
 // authentication) is refused by name, with what to do instead.
 Result<Configuration> from_kubeconfig(const std::filesystem::path& file, const std::string& context = {});
-// `kubeconfig` if it is not empty, else $KUBECONFIG (its first file), else in_cluster(), else ~/.kube/config.
+// `kubeconfig` if it is not empty, else $KUBECONFIG (its files taken together, as kubectl does), else in_cluster(), else ~/.kube/config.
 Result<Configuration> find_configuration(const std::filesystem::path& kubeconfig);
 
 struct ClientOptions {

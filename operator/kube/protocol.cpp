@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/encoding.hpp"
 #include "base/text.hpp"
 
@@ -12,6 +14,8 @@ namespace {
 constexpr std::size_t kLongestMessage = 1000;
 // An object has at most 1.5 MiB in etcd, somewhat more as JSON; more without a line break is no watch.
 constexpr std::size_t kLongestLine = 64 << 20;
+constexpr std::chrono::seconds kShortestPause{1};
+constexpr std::chrono::seconds kLongestPause{300};
 
 ErrorCode code_of(unsigned status) {
   switch (status) {
@@ -55,7 +59,7 @@ std::string message_of(std::string_view body, const Resource& resource) {
 std::optional<std::chrono::seconds> retry_seconds(const Json& status) {
   const auto seconds = Json::json_pointer("/details/retryAfterSeconds");
   if (!status.is_object() || !status.contains(seconds) || !status.at(seconds).is_number_unsigned()) return std::nullopt;
-  return std::chrono::seconds(status.at(seconds).get<unsigned>());
+  return pause_asked_for(status.at(seconds).get<std::uint64_t>());
 }
 
 }  // namespace
@@ -75,10 +79,20 @@ Query& Query::add(std::string_view name, std::string_view value) {
   return *this;
 }
 
+std::chrono::seconds pause_asked_for(std::uint64_t seconds) {
+  const auto longest = static_cast<std::uint64_t>(kLongestPause.count());
+  return std::max(kShortestPause, std::chrono::seconds(std::min(seconds, longest)));
+}
+
 Error to_error(unsigned status, std::string_view body, std::string_view what, const Resource& resource,
                std::optional<std::chrono::seconds> retry_after) {
   const auto message = message_of(body, resource);
-  return Error{code_of(status), fmt::format("{}: {}{}{}", what, status, message.empty() ? "" : ": ", message), retry_after};
+  // An API server's way to say that a field which it does not know was applied, or a value that its type can not hold. Another try would
+  // end the same way.
+  const bool unfit =
+      status == 500 && (message.starts_with("failed to create typed patch object") || message.starts_with("failed to convert new object"));
+  return Error{unfit ? ErrorCode::kInvalid : code_of(status), fmt::format("{}: {}{}{}", what, status, message.empty() ? "" : ": ", message),
+               retry_after};
 }
 
 Result<void> WatchDecoder::feed(std::string_view bytes, const std::function<void(WatchEvent)>& on_event) {

@@ -1,6 +1,8 @@
 // The API server's language as pure functions: paths, its Status objects as our errors, the lines of a watch. Private to this folder.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -25,6 +27,10 @@ class Query {
  private:
   std::string text_;
 };
+
+// What a server asks for in Retry-After, within reason: one that says 0 would be asked as fast as it answers, and one that says a year never
+// again.
+std::chrono::seconds pause_asked_for(std::uint64_t seconds);
 
 // An answer other than 2xx. `what`: verb, resource and object, for the message; the answer of a Secret is not quoted, since the API server
 // may quote the request. `body`: a Status, or anything.

@@ -24,6 +24,16 @@ void name_kind(Json& object, const Resource& resource) {
   object["kind"] = resource.kind;
 }
 
+// What is no object of Kubernetes (a broken proxy's answer) may have anything in any field.
+template <class Call>
+auto understood(const Resource& resource, const Call& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const Json::exception& exception) {
+    return fail(ErrorCode::kUpstream, "{}: what the API server sends is not understood: {}", resource.plural, exception.what());
+  }
+}
+
 }  // namespace
 
 Reflector::Reflector(Client& client, const Resource& resource, ReflectorOptions options, Sink& sink, const Clock& clock)
@@ -31,7 +41,7 @@ Reflector::Reflector(Client& client, const Resource& resource, ReflectorOptions 
 
 void Reflector::run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
-    auto version = list();
+    auto version = understood(resource_, [&] { return list(); });
     if (stop.stop_requested()) return;
     if (version) {
       follow(std::move(*version), stop);
@@ -62,7 +72,7 @@ void Reflector::follow(std::string resource_version, const std::stop_token& stop
   for (bool first = true; !stop.stop_requested(); first = false) {
     const auto begin = clock_.steady();
     const auto before = resource_version;
-    const auto ended = watch(resource_version, stop);
+    const auto ended = understood(resource_, [&] { return watch(resource_version, stop); });
     if (stop.stop_requested()) return;
     const auto lived = clock_.steady() - begin;
     const bool told = resource_version != before;

@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "base/units.hpp"
+#include "operator/kube/protocol.hpp"
 #include "operator/kube/tls.hpp"
 
 namespace cistern::kube {
@@ -66,11 +67,11 @@ std::optional<std::chrono::seconds> retry_after(const http_response& response) {
   const auto& headers = response.headers();
   const auto found = headers.find("Retry-After");
   if (found == headers.end()) return std::nullopt;
-  unsigned seconds = 0;
+  std::uint64_t seconds = 0;
   const auto& text = found->second;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return std::chrono::seconds(seconds);
+  return pause_asked_for(seconds);
 }
 
 bool is_address(const std::string& host) {

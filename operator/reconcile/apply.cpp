@@ -1,5 +1,7 @@
 #include "operator/reconcile/apply.hpp"
 
+#include <algorithm>
+
 #include "base/digest.hpp"
 #include "operator/reconcile/trim.hpp"
 #include "operator/render/manifests.hpp"
@@ -16,6 +18,14 @@ bool has_others(const Json& answer) {
   Json copy{{"metadata", answer.at("metadata")}};
   trim_object(copy);
   return copy["metadata"].contains(kOthers);
+}
+
+// Whatever somebody has done to one of ours, one of these is left: its labels, our note on it, its owner.
+bool was_made_by_us(const Json& object) {
+  if (is_ours(object) || !kube::annotation(object, kAppliedAnnotation).empty()) return true;
+  const auto owners = object.at("metadata").find("ownerReferences");
+  return owners != object.at("metadata").end() && owners->is_array() &&
+         std::ranges::any_of(*owners, [](const Json& owner) { return owner.value("kind", "") == kube::kMirrorPolicies.kind; });
 }
 
 // The object without what changes by itself, or with every write.
@@ -74,6 +84,16 @@ Result<Json> Applier::replace_whole(const kube::Resource& resource, const Json& 
   return client_.replace(resource, live);
 }
 
+// The caches of most resources have only what is labelled as ours, so what they do not have is asked for.
+Result<void> Applier::check_owner(const kube::Resource& resource, const kube::ObjectKey& key, const Object& live) {
+  Result<Json> found = live ? Result<Json>(Json()) : client_.get(resource, key);
+  if (!found && found.error().code == ErrorCode::kNotFound) return {};
+  if (!found) return fail(found.error());
+  if (was_made_by_us(live ? *live : *found)) return {};
+  return fail(ErrorCode::kInvalid, "{} {} is there already and is not Cistern's; rename or delete it, as Cistern needs the name",
+              resource.kind, key.to_string());
+}
+
 Result<bool> Applier::apply(const kube::Resource& resource, Json wanted, const Object& live) {
   const std::string hash = hash_of(wanted);
   wanted["metadata"]["annotations"][kAppliedAnnotation] = hash;
@@ -84,6 +104,7 @@ Result<bool> Applier::apply(const kube::Resource& resource, Json wanted, const O
     const bool added_to = live->at("metadata").contains(kOthers);
     if ((contains(*live, wanted) && !added_to) || as_answered(key, hash, *live)) return false;
   }
+  if (auto checked = check_owner(resource, name, live); !checked) return fail(checked.error());
   auto answer = client_.apply(resource, wanted);
   if (answer && has_others(*answer)) answer = replace_whole(resource, wanted, std::move(*answer));
   if (!answer) return fail(answer.error());

@@ -36,7 +36,7 @@ class Applier {
   explicit Applier(kube::Client& client) : client_(client) {}
 
   // True: written. `live` is the object as the cache has it; null: there is none. An object that is being deleted is left alone: its end
-  // leads back here.
+  // leads back here. One of that name that somebody else has made is not taken over: kInvalid.
   Result<bool> apply(const kube::Resource& resource, Json wanted, const Object& live);
   // The status of `live`, which is of the same resource. Empty: nothing was written; else the object as the API server has it now.
   Result<Object> apply_status(const kube::Resource& resource, const Json& status, const Object& live);
@@ -50,6 +50,7 @@ class Applier {
   };
   using MemoKey = std::tuple<std::string, std::string, std::string>;  // resource, namespace, name
 
+  Result<void> check_owner(const kube::Resource& resource, const kube::ObjectKey& key, const Object& live);
   Result<Json> replace_whole(const kube::Resource& resource, const Json& wanted, Json live);
   bool as_answered(const MemoKey& key, const std::string& wanted, const Json& live) const;
 

@@ -46,7 +46,7 @@ Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const
                 of(kube::kServices, handler)),
       network_policies_(client, kube::kNetworkPolicies, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
                         of(kube::kNetworkPolicies, handler)),
-      pods_(client, kube::kPods, in_namespace(ns_, kByGroup), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)),
+      pods_(client, kube::kPods, in_namespace(ns_, ""), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)),
       refusals_(client, kube::kCoreEvents, in_namespace(ns_, "", kRefusals), clock, trim_event, {}, of(kube::kCoreEvents, handler)) {}
 
 std::vector<Informer*> Cluster::informers() {

@@ -29,9 +29,18 @@ void Controller::work() {
   }
 }
 
+// An object in a form that nobody has thought of is one item's trouble, not the program's.
+Result<Outcome> Controller::try_reconcile(const std::string& item) const {
+  try {
+    return reconcile_(item);
+  } catch (const std::exception& exception) {
+    return fail(ErrorCode::kInternal, "{}", exception.what());
+  }
+}
+
 void Controller::reconcile(const std::string& item) {
   const auto begun = clock_.steady();
-  const auto outcome = reconcile_(item);
+  const auto outcome = try_reconcile(item);
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(clock_.steady() - begun);
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) return;  // the program ends
   if (!outcome && outcome.error().code == ErrorCode::kConflict) {

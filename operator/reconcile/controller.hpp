@@ -40,6 +40,7 @@ class Controller {
 
  private:
   void work();
+  Result<Outcome> try_reconcile(const std::string& item) const;
   void reconcile(const std::string& item);
 
   const std::string name_;

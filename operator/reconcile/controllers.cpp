@@ -11,7 +11,6 @@ namespace cistern::reconcile {
 namespace {
 
 const std::string kPlanItem = "cluster";
-constexpr const char* kPodSecurity = "pod-security.kubernetes.io/enforce";
 
 // So that what one write sets off is looked at once, with caches that have caught up.
 constexpr milliseconds kOwnPause{20};
@@ -137,8 +136,9 @@ void Controllers::permit_agents() {
   if (options_.namespace_pod_security.empty()) return;
   const auto ns = cluster_.namespaces().get({"", cluster_.ns()});
   if (!ns || kube::label(*ns, kPodSecurity) == options_.namespace_pod_security) return;
-  const auto patched = parts_.client.merge_patch(kube::kNamespaces, {"", cluster_.ns()},
-                                                 Json{{"metadata", {{"labels", {{kPodSecurity, options_.namespace_pod_security}}}}}}, {});
+  const Json metadata{{"labels", {{std::string(kPodSecurity), options_.namespace_pod_security}}},
+                      {"annotations", {{std::string(kFormerPodSecurity), kube::label(*ns, kPodSecurity)}}}};
+  const auto patched = parts_.client.merge_patch(kube::kNamespaces, {"", cluster_.ns()}, Json{{"metadata", metadata}}, {});
   if (patched) {
     spdlog::info("namespace labelled: name={} {}={}", cluster_.ns(), kPodSecurity, options_.namespace_pod_security);
   } else {
@@ -192,7 +192,7 @@ void Controllers::node_changed(const Object& before, const Object& after) {
 void Controllers::pod_changed(const Object& before, const Object& after) {
   const auto& pod = after ? *after : *before;
   pods_.queue().add(kube::metadata(pod, "name"));
-  wake_policy(kube::label(pod, kByPolicy), kPodPause);
+  if (const auto policy = kube::label(pod, kByPolicy); !policy.empty()) wake_policy(policy, kPodPause);
 }
 
 void Controllers::pods_refused(const Object& event) {

@@ -20,6 +20,10 @@ namespace cistern::reconcile {
 // Keeps a policy from going before what is its own has gone.
 inline constexpr std::string_view kFinalizer = "cistern.dev/cleanup";
 
+// Of the operator's own namespace: what agents need, and what the label was before the operator set it (empty: there was none).
+inline constexpr std::string_view kPodSecurity = "pod-security.kubernetes.io/enforce";
+inline constexpr std::string_view kFormerPodSecurity = "cistern.dev/former-pod-security";
+
 // A spec that is in force: the newest one of its policy that was valid.
 struct Accepted {
   model::Policy policy;

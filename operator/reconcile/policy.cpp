@@ -29,8 +29,10 @@ Result<Outcome> PolicyReconciler::reconcile(const std::string& name) {
   if (!kube::metadata(*live, "deletionTimestamp").empty()) return entry->deleting ? finalize(name, live) : Outcome{};
   if (!entry->guarded) {
     const auto guarded = set_finalizer(*live, name, true);
-    if (!guarded) return fail(guarded.error());
-    return Outcome{.changed = *guarded ? "+finalizer" : ""};
+    if (guarded) return Outcome{.changed = *guarded ? "+finalizer" : ""};
+    // Nothing is made without it, and only the status can tell why. Not of what passes, such as a conflict.
+    if (is_refusal(guarded.error())) static_cast<void>(write_status(name, *desired, *entry, &guarded.error()));
+    return fail(guarded.error());
   }
   Outcome outcome;
   std::optional<Error> trouble;

@@ -46,7 +46,7 @@ class PolicyReconciler {
   // What still has to go, in words.
   std::vector<std::string> leftovers(const std::string& name) const;
 
-  bool knows_enough(const std::string& name, const Desired& desired) const;
+  bool knows_enough(const std::string& name, const Desired& desired, const PolicyEntry& entry) const;
   Result<Outcome> write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry, const Error* trouble);
   GroupState group_state(const plan::Group& group, std::optional<milliseconds>& again);
   std::optional<std::size_t> scheduled(const plan::Group& group, std::optional<milliseconds>& again);

@@ -115,16 +115,18 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
 }
 
 // After a start the status is as the last operator left it until its groups have been looked at and the agents asked; both lead back here.
-bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desired) const {
-  return poller_.has_asked() && std::ranges::all_of(desired.plan.groups, [&](const plan::Group& group) {
-           return group.policy != name || state_.group(group.name).has_value();
-         });
+// Of a policy without our finalizer no group is looked at.
+bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desired, const PolicyEntry& entry) const {
+  if (!poller_.has_asked()) return false;
+  return !entry.guarded || std::ranges::all_of(desired.plan.groups, [&](const plan::Group& group) {
+    return group.policy != name || state_.group(group.name).has_value();
+  });
 }
 
 Result<Outcome> PolicyReconciler::write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry,
                                                const Error* trouble) {
   const Object live = newest(name);
-  if (!live || !knows_enough(name, desired)) return Outcome{};
+  if (!live || !knows_enough(name, desired, entry)) return Outcome{};
   const auto version = parts_.cluster.policies().resource_version({"", name});
   PolicyState state;
   state.object = live.get();

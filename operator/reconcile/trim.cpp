@@ -32,12 +32,16 @@ Json& member(Json& object, std::string_view name) {
   return found == object.end() ? nothing : *found;
 }
 
+bool is_read(const std::string& key) {
+  return key.starts_with("cistern.dev/") || key.starts_with("app.kubernetes.io/") || key == kPodGeneration;
+}
+
 // Labels or annotations. Those of others may be large (kubectl's last-applied-configuration) and are no concern of ours.
 void keep_ours(Json& metadata, const char* map) {
   const auto found = metadata.find(map);
   if (found == metadata.end() || !found->is_object()) return;
   for (auto at = found->begin(); at != found->end();) {
-    at = at.key().starts_with("cistern.dev/") || at.key() == kPodGeneration ? std::next(at) : found->erase(at);
+    at = is_read(at.key()) ? std::next(at) : found->erase(at);
   }
   if (found->empty()) metadata.erase(found);
 }

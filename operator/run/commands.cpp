@@ -40,6 +40,7 @@ Commands::Commands(CLI::App& app)
   add(remove_, "kubeconfig", uninstall_.kubeconfig, "As for run");
   add(remove_, "namespace", uninstall_.ns, "Where the operator and the agents are");
   add(remove_, "deployment", uninstall_.deployment, "The operator's, which is stopped first");
+  add(remove_, "helm-release", uninstall_.helm_release, "Remove nothing unless the operator is of this release of Helm");
   add(remove_, "timeout", timeout_, "For all of it, as in 90s or 2m");
 }
 

@@ -29,6 +29,7 @@ class Uninstall {
         ends_(Deadline::after(clock, settings.timeout)) {}
 
   Result<void> run() {
+    if (auto checked = check_release(); !checked) return checked;
     stop_operator();
     for (const auto* resource : {&kube::kDaemonSets, &kube::kServices, &kube::kSecrets, &kube::kNetworkPolicies, &kube::kConfigMaps}) {
       remove_ours(*resource);
@@ -36,6 +37,7 @@ class Uninstall {
     wait_for_agents();
     free_nodes();
     free_policies();
+    restore_pod_security();
     remove_lease();
     if (failures_.empty()) return {};
     std::string text = "not everything could be removed; run `helm uninstall` again, or remove by hand:";
@@ -44,6 +46,19 @@ class Uninstall {
   }
 
  private:
+  Result<void> check_release() {
+    if (settings_.helm_release.empty()) return {};
+    const auto deployment = client_.get(kube::kDeployments, {settings_.ns, settings_.deployment});
+    if (!deployment && deployment.error().code == ErrorCode::kNotFound) return {};
+    if (!deployment) return fail(deployment.error());
+    if (kube::annotation(*deployment, "meta.helm.sh/release-name") == settings_.helm_release) return {};
+    return fail(ErrorCode::kInvalid,
+                "the Deployment {} is not of Helm's release {}, so nothing is removed. This Job is a hook of `helm uninstall`; whoever "
+                "applies the chart's output himself is to make it by `helm template --no-hooks`. To remove Cistern nevertheless: "
+                "cistern-operator uninstall --namespace {}",
+                settings_.deployment, settings_.helm_release, settings_.ns);
+  }
+
   std::vector<Json> list(const kube::Resource& resource, const kube::Selection& selection, const char* what) {
     auto listed = client_.list(resource, selection);
     if (listed) return listed->value("items", Json::array()).get<std::vector<Json>>();
@@ -157,6 +172,26 @@ class Uninstall {
     finalizers.erase(static_cast<std::size_t>(ours - finalizers.begin()));
     const auto patched = client_.merge_patch(kube::kMirrorPolicies, key, Json{{"metadata", {{"finalizers", finalizers}}}}, {});
     return patched ? Result<void>() : fail(patched.error());
+  }
+
+  // As the operator has noted when it set its own; what somebody has set since stays.
+  void restore_pod_security() {
+    const kube::ObjectKey key{"", settings_.ns};
+    const auto ns = client_.get(kube::kNamespaces, key);
+    const auto annotations = ns ? ns->value(Json::json_pointer("/metadata/annotations"), Json::object()) : Json::object();
+    const std::string noted(reconcile::kFormerPodSecurity);
+    if (!annotations.is_object() || !annotations.contains(noted)) return;
+    const std::string label(reconcile::kPodSecurity);
+    Json metadata{{"annotations", {{noted, nullptr}}}};
+    if (kube::label(*ns, label) == "privileged") {
+      const auto former = kube::annotation(*ns, noted);
+      metadata["labels"][label] = former.empty() ? Json() : Json(former);
+    }
+    if (write("Pod Security label of namespace " + settings_.ns, [&] {
+          return client_.merge_patch(kube::kNamespaces, key, Json{{"metadata", metadata}}, {});
+        })) {
+      say_("namespace: its Pod Security label is as it was");
+    }
   }
 
   void remove_lease() {

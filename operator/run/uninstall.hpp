@@ -17,6 +17,8 @@ struct UninstallSettings {
   std::filesystem::path kubeconfig;
   std::string ns = "cistern-system";
   std::string deployment = "cistern-operator";
+  // Whose uninstallation this is: refused if the Deployment is not of this release of Helm. Empty: not asked.
+  std::string helm_release;
   std::string lease = "cistern-operator";
   std::string operator_selector = "app.kubernetes.io/name=cistern,app.kubernetes.io/component=operator";
   std::chrono::milliseconds timeout = std::chrono::minutes(2);
@@ -24,7 +26,10 @@ struct UninstallSettings {
 
 // In this order: the operator's Deployment is scaled to 0 and its pods waited for, so that it does not make again what goes; DaemonSets,
 // Services, Secrets, NetworkPolicies and ConfigMaps with our labels are deleted; agents' pods are waited for; nodes lose the group's label,
-// policies our finalizer and their status; the Lease goes. What is gone already is no failure, so it may be run again.
+// policies our finalizer and their status; the namespace gets back the Pod Security label that it had; the Lease goes. What is gone already is no failure, so it may be run again.
+//
+// The chart's Job is a hook, which `helm template` prints with the rest: piped into `kubectl apply` it would undo at once what was just
+// installed. So with `helm_release` nothing is touched unless Helm itself has installed the operator.
 //
 // All within the timeout: waiting gets at most half of it. Agents that do not end in time (their node may be dead) are named and left to
 // Kubernetes, which removes them with their owner. An error (exit code 1) names what could not be removed: a finalizer that stays would

@@ -250,6 +250,17 @@ def test_the_uninstall_hook_runs_before_anything_goes():
     assert {one["metadata"]["name"] for one in hooks} == {"cistern-uninstall"}
 
 
+def test_the_uninstall_hook_does_nothing_where_somebody_applies_what_helm_template_prints():
+    job = [one for one in yaml.safe_load_all(rendered({})) if one and one["kind"] == "Job"][0]
+    assert "--helm-release=cistern" in job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert not any(one and one["kind"] in ("Job", "Pod") for one in yaml.safe_load_all(rendered({}, "--no-hooks")))
+
+
+def test_the_uninstall_hook_may_take_back_the_label_of_its_own_namespace(installed):
+    assert allowed(installed, UNINSTALL, "patch", "namespaces", None, NAMESPACE)
+    assert not allowed(installed, UNINSTALL, "patch", "namespaces", None, "kube-system")
+
+
 def dashboard():
     maps = [one for one in objects(EVERYTHING) if one["kind"] == "ConfigMap"]
     return json.loads(maps[0]["data"]["cistern.json"])

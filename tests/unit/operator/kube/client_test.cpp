@@ -59,6 +59,19 @@ TEST(Client, TurnsEachStatusIntoAnErrorThatOneCanActOn) {
   }
 }
 
+TEST(Client, AnAppliedFieldThatIsNotOfItsTypeIsInvalidThoughTheServerSays500) {
+  ApiServer server;
+  for (const auto* message : {"failed to create typed patch object (x/a; v1, Kind=ConfigMap): .data.b: field not declared in schema",
+                              "failed to convert new object (x/a; v1, Kind=ConfigMap) to proper version: quantities must match"}) {
+    server.add_fault({.status = 500, .message = message});
+    const auto applied = client_of(server)->apply(kConfigMaps, config_map("x", "a"));
+    EXPECT_EQ(applied.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(applied.error().message, HasSubstr(message));
+  }
+  server.add_fault({.status = 500, .message = "etcd has no leader"});
+  EXPECT_EQ(client_of(server)->apply(kConfigMaps, config_map("x", "a")).error().code, ErrorCode::kUpstream);
+}
+
 TEST(Client, ListsPageByPage) {
   ApiServer server({.page_limit = 3});
   for (int i = 0; i < 10; ++i) server.put(kNodes, node("n" + std::to_string(i)));
@@ -184,6 +197,22 @@ TEST(Client, WaitsAsLongAsTheServerAsks) {
   EXPECT_EQ(server.requests().size(), 3U);
 }
 
+TEST(Client, DoesNotHammerAServerThatAsksForNoPause) {
+  ApiServer server;
+  server.add_fault({.times = 0, .status = 429, .retry_after = 0});
+  const auto client = client_of(server, {}, seconds(2));
+  const auto found = client->get(kNodes, {"", "a"});
+  EXPECT_EQ(found.error().code, ErrorCode::kTooManyRequests);
+  EXPECT_EQ(found.error().retry_after, seconds(1));
+  EXPECT_LE(server.requests().size(), 2U);
+}
+
+TEST(Client, NobodyIsPutOffForADay) {
+  ApiServer server;
+  server.add_fault({.status = 429, .retry_after = 86400});
+  EXPECT_EQ(client_of(server)->get(kNodes, {"", "a"}).error().retry_after, seconds(300));
+}
+
 TEST(Client, DoesNotWaitLongerThanItsLimit) {
   ApiServer server;
   server.add_fault({.status = 429, .retry_after = 60});
@@ -295,6 +324,13 @@ TEST(Client, ReadsTheServersVersion) {
   ASSERT_TRUE(version) << version.error().message;
   EXPECT_EQ(*version, (Version{1, 34}));
   EXPECT_GE(*version, (Version{1, 30}));
+}
+
+TEST(Client, AVersionInAnotherFormIsAnError) {
+  ApiServer server;
+  const std::string body = R"({"major": 1, "minor": 34})";
+  server.add_fault({.raw = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", body.size(), body)});
+  EXPECT_EQ(client_of(server)->server_version().error().code, ErrorCode::kUpstream);
 }
 
 TEST(Client, IsInterruptedAtTheEndOfTheProgram) {

@@ -127,6 +127,26 @@ TEST_F(ConfigurationTest, IsFoundWhereKubectlFindsIt) {
   EXPECT_EQ(find_configuration(folder_.path() / ".kube/config")->server, "https://home");
 }
 
+TEST_F(ConfigurationTest, SeveralFilesAreOneAsToKubectl) {
+  write("pki/ca.crt", "CA");
+  const auto first = write("first", "contexts: [{name: a, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {token: mine}}]\n");
+  const auto second = write("pki/second",
+                            "current-context: a\ncontexts: [{name: a, context: {cluster: none}}]\n"
+                            "clusters: [{name: c, cluster: {server: 'https://second', certificate-authority: ca.crt}}]\n"
+                            "users: [{name: u, user: {token: other}}]\n");
+  ::setenv("KUBECONFIG", fmt::format(":{}:/none:{}", first.string(), second.string()).c_str(), 1);
+  const auto read = find_configuration({});
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(read->server, "https://second");
+  EXPECT_EQ(read->ca_pem, "CA") << "beside the file that names it";
+  EXPECT_EQ(read->token, "mine") << "the first counts";
+  ::setenv("KUBECONFIG", "/none:/nothing", 1);
+  EXPECT_THAT(find_configuration({}).error().message, HasSubstr("/none: No such file"));
+  write("bad", "[]");
+  ::setenv("KUBECONFIG", fmt::format("{}:{}", first.string(), (folder_.path() / "bad").string()).c_str(), 1);
+  EXPECT_THAT(find_configuration({}).error().message, HasSubstr("is no kubeconfig"));
+}
+
 // --- what the configuration means on the wire
 
 Configuration with_token(const std::string& token) {

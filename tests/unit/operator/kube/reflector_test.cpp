@@ -203,6 +203,26 @@ TEST_F(ReflectorTest, ForgetsWhatWentWhileItWasAway) {
   EXPECT_EQ(sink_.replaced(), 2);
 }
 
+std::string answer(const std::string& body) {
+  return fmt::format("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}", body.size(), body);
+}
+
+TEST_F(ReflectorTest, AnswersThatAreNoObjectsAreFailuresLikeOthers) {
+  server_.put(kNodes, node("a"));
+  server_.add_fault({.method = "LIST", .raw = answer("{}")});
+  server_.add_fault({.method = "LIST", .raw = answer(R"({"metadata": {"resourceVersion": "1"}, "items": ["a"]})")});
+  server_.add_fault({.method = "WATCH",
+                     .stream = "{\"type\": \"ADDED\", \"object\": {\"metadata\": {\"name\": \"b\", \"labels\": 1}}}\n",
+                     .then_close = true});
+  ReflectorOptions options{.selection = {}, .first_pause = milliseconds(10), .longest_pause = milliseconds(20)};
+  options.selection.trim = [](Json& object) { object["metadata"]["labels"]["seen"] = "yes"; };
+  start(options);
+  ASSERT_TRUE(sink_.wait_for({"a"}) || sink_.wait_for({"a", "b"}));
+  EXPECT_THAT(sink_.connections().front(), false);
+  server_.put(kNodes, node("c"));
+  EXPECT_TRUE(sink_.wait_for({"a", "b", "c"}));
+}
+
 TEST_F(ReflectorTest, SaysWhenItIsNotUpToDateAndWhenItIsAgain) {
   start();
   ASSERT_TRUE(server_.wait_for_watches(1));

@@ -128,6 +128,32 @@ TEST_F(ApplyTest, WhatTheServerWritesInAnotherFormIsWrittenOnce) {
   EXPECT_EQ(apply(service()), true);
 }
 
+TEST_F(ApplyTest, DoesNotTakeOverWhatSomebodyElseHasMade) {
+  const Json theirs{{"metadata", {{"name", "s"}, {"namespace", "ns"}}}, {"spec", {{"type", "LoadBalancer"}}}};
+  live_ = std::make_shared<const Json>(theirs);
+  const auto refused = apply(service());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalid);
+  EXPECT_EQ(refused.error().message, "Service ns/s is there already and is not Cistern's; rename or delete it, as Cistern needs the name");
+  // Neither if the cache, which has only what is labelled, does not know of it.
+  live_ = nullptr;
+  client_.stored = theirs;
+  EXPECT_FALSE(apply(service()));
+  EXPECT_TRUE(client_.applied.empty());
+}
+
+TEST_F(ApplyTest, KnowsItsOwnWhateverSomebodyTookFromIt) {
+  apply(service());
+  auto bare = client_.last_answer;
+  bare["metadata"].erase("labels");
+  client_.stored = bare;
+  EXPECT_EQ(apply(service()), true) << "it has our annotation";
+  bare["metadata"].erase("annotations");
+  bare["metadata"]["ownerReferences"] = Json::array({{{"kind", "MirrorPolicy"}, {"name", "default"}}});
+  client_.stored = bare;
+  EXPECT_EQ(apply(service()), true) << "it has our owner";
+}
+
 TEST_F(ApplyTest, WhatIsBeingDeletedIsLeftAlone) {
   auto going = service();
   going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z";

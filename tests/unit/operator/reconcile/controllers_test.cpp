@@ -116,6 +116,23 @@ TEST_P(ClusterTest, WhatSomebodyEditsOrDeletesIsPutRight) {
   EXPECT_EQ(decoded(*object(kube::kSecrets, "cistern-default"), "peer.key"), key);
 }
 
+TEST_P(ClusterTest, AnAgentGetsBackTheLabelsThatSomebodyTook) {
+  add_node("n1");
+  start_operator();
+  put_policy("default");
+  ASSERT_TRUE(eventually([&] { return is_ready("default"); }));
+  const std::string pod = "cistern-default-n1";
+  const auto labels = object(kube::kPods, pod)->at("metadata").at("labels");
+  for (const auto& [label, value] : std::map<std::string, Json>{{"cistern.dev/group", nullptr},
+                                                                {"cistern.dev/policy", nullptr},
+                                                                {"app.kubernetes.io/name", nullptr},
+                                                                {"app.kubernetes.io/component", "x"}}) {
+    ASSERT_TRUE(client_->merge_patch(kube::kPods, {kNs, pod}, Json{{"metadata", {{"labels", {{label, value}}}}}})) << label;
+    EXPECT_TRUE(eventually([&] { return object(kube::kPods, pod)->at("metadata").at("labels") == labels; })) << label;
+  }
+  EXPECT_TRUE(eventually([&] { return is_ready("default"); }));
+}
+
 TEST_P(ClusterTest, WhatIsNotOursIsLeftAlone) {
   start_operator();
   const Json labels{{"cistern.dev/policy", "nobody"}, {"cistern.dev/group", "nobody"}};
@@ -125,6 +142,19 @@ TEST_P(ClusterTest, WhatIsNotOursIsLeftAlone) {
   ASSERT_TRUE(client_->create(kube::kConfigMaps, Json{{"metadata", {{"name", "leftover"}, {"namespace", kNs}, {"labels", ours}}}}));
   EXPECT_TRUE(eventually([&] { return !object(kube::kConfigMaps, "leftover"); }));
   EXPECT_TRUE(object(kube::kConfigMaps, "theirs"));
+}
+
+TEST_P(ClusterTest, WhatTheNamespacesPodSecurityWasIsNotedBeforeItIsSet) {
+  const auto labelled = [](const char* level) { return Json{{"metadata", {{"labels", {{std::string(kPodSecurity), level}}}}}}; };
+  if (!client_->get(kube::kNamespaces, {"", kNs})) {
+    ASSERT_TRUE(client_->create(kube::kNamespaces, Json{{"metadata", {{"name", kNs}}}}));
+  }
+  ASSERT_TRUE(client_->merge_patch(kube::kNamespaces, {"", kNs}, labelled("baseline")));
+  ControllersOptions options;
+  options.namespace_pod_security = "privileged";
+  start_operator(options);
+  EXPECT_TRUE(eventually([&] { return kube::label(*client_->get(kube::kNamespaces, {"", kNs}), kPodSecurity) == "privileged"; }));
+  EXPECT_EQ(kube::annotation(*client_->get(kube::kNamespaces, {"", kNs}), kFormerPodSecurity), "baseline");
 }
 
 TEST_P(ClusterTest, DeletingAPolicyTakesEverythingAlong) {

@@ -20,6 +20,7 @@ class RecordingClient final : public kube::Client {
   Json last_answer;
   std::function<Json(Json)> answer = [](Json object) { return object; };
   std::optional<Error> failure;
+  std::optional<Json> stored;  // what get finds
 
   Result<Json> apply(const kube::Resource&, const Json& object, const kube::ApplyOptions& how) override {
     if (failure) return fail(*failure);
@@ -33,7 +34,7 @@ class RecordingClient final : public kube::Client {
     return {};
   }
   Result<kube::Version> server_version() override { return kube::Version{1, 34}; }
-  Result<Json> get(const kube::Resource&, const kube::ObjectKey&) override { return nothing(); }
+  Result<Json> get(const kube::Resource&, const kube::ObjectKey&) override { return stored ? Result<Json>(*stored) : nothing(); }
   Result<Json> list(const kube::Resource&, const kube::Selection&) override { return nothing(); }
   Result<Json> create(const kube::Resource&, const Json&) override { return nothing(); }
   Result<Json> replace(const kube::Resource&, const Json& object) override {

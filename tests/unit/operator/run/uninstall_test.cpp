@@ -72,6 +72,34 @@ TEST_F(UninstallTest, RemovesWhatTheOperatorMadeAndKeepsThePolicies) {
   EXPECT_FALSE(policy->contains("status"));
 }
 
+TEST_F(UninstallTest, TouchesNothingThatHelmHasNotInstalled) {
+  settings_.helm_release = "cistern";
+  const auto refused = uninstall_now();
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("helm template --no-hooks"));
+  EXPECT_TRUE(server_.mutating_requests().empty());
+  server_.patch(kube::kDeployments, {"cistern-system", "cistern-operator"},
+                Json{{"metadata", {{"annotations", {{"meta.helm.sh/release-name", "cistern"}}}}}});
+  EXPECT_TRUE(uninstall_now());
+  EXPECT_FALSE(server_.object(kube::kDaemonSets, {"cistern-system", "cistern-default"}));
+}
+
+TEST_F(UninstallTest, TheNamespaceGetsBackItsPodSecurity) {
+  const std::string label(reconcile::kPodSecurity);
+  const std::string noted(reconcile::kFormerPodSecurity);
+  const auto with = [&](const Json& labels, const Json& annotations) {
+    server_.put(kube::kNamespaces, Json{{"metadata", {{"name", "cistern-system"}, {"labels", labels}, {"annotations", annotations}}}});
+    EXPECT_TRUE(uninstall_now());
+    const auto ns = *server_.object(kube::kNamespaces, {"", "cistern-system"});
+    EXPECT_EQ(kube::annotation(ns, noted), "");
+    return kube::label(ns, label);
+  };
+  EXPECT_EQ(with({{label, "privileged"}}, {{noted, ""}, {"a", "b"}}), "");
+  EXPECT_EQ(with({{label, "privileged"}}, {{noted, "restricted"}}), "restricted");
+  EXPECT_EQ(with({{label, "baseline"}}, {{noted, "restricted"}}), "baseline") << "somebody has set it since";
+  EXPECT_EQ(with({{label, "privileged"}}, {{"a", "b"}}), "privileged") << "it is not the operator's";
+}
+
 TEST_F(UninstallTest, MayBeRunAgain) {
   ASSERT_TRUE(uninstall_now());
   server_.remove(kube::kDeployments, {"cistern-system", "cistern-operator"});
