@@ -169,8 +169,8 @@ class Cistern:
         nodes = self.agents()
         return wanted not in (None, but) and nodes and all(self.hash_in_force(node) == wanted for node in nodes)
 
-    def wait_in_force(self, but=None, timeout=60):
-        self.cluster.wait_for("the configuration to be in force", lambda: self.is_in_force(but), timeout)
+    def wait_in_force(self, but=None, timeout=60, interval=0.4):
+        self.cluster.wait_for("the configuration to be in force", lambda: self.is_in_force(but), timeout, interval)
 
     # --- Agents ---
 

@@ -80,7 +80,7 @@ def test_a_change_during_a_large_download_is_in_force_within_five_seconds_and_br
     pods = {name: pod["metadata"]["uid"] for name, pod in ready.agents().items()}
     ready.apply(policy(retries=7))
     start = time.monotonic()
-    ready.wait_in_force(but=old)
+    ready.wait_in_force(but=old, interval=0.1)
     took = time.monotonic() - start
     assert download.poll() is None, "the download was meant to last longer than the change"
     assert f"sha256:{download.communicate(timeout=120)[0].split()[0]}" == layer["digest"]
