@@ -35,6 +35,7 @@ Commands::Commands(CLI::App& app)
   add(run_, "metrics", settings_.metrics, "HOST:PORT of /metrics");
   add(run_, "health", settings_.health, "HOST:PORT of /healthz and /readyz");
   add(run_, "resync", resync_, "How often everything is looked at again, changed or not");
+  add(run_, "cleanup-timeout", cleanup_, "How long the deletion of a policy waits for pods and nodes that do not let go");
   add(run_, "log-level", log_level_, "trace, debug, info, warn, error or off");
 
   add(remove_, "kubeconfig", uninstall_.kubeconfig, "As for run");
@@ -49,6 +50,9 @@ std::optional<Result<void>> Commands::execute() {
     const auto resync = parse_duration(resync_);
     if (!resync) return fail(resync.error().in("--resync"));
     settings_.resync = *resync;
+    const auto cleanup = parse_duration(cleanup_);
+    if (!cleanup) return fail(cleanup.error().in("--cleanup-timeout"));
+    settings_.cleanup_limit = std::chrono::duration_cast<std::chrono::seconds>(*cleanup);
     return run::run(settings_);
   }
   if (!remove_->parsed()) return std::nullopt;

@@ -25,6 +25,7 @@ class Commands {
   Settings settings_;
   UninstallSettings uninstall_;
   std::string resync_ = "10m";
+  std::string cleanup_ = "2m";
   std::string timeout_ = "2m";
   std::string log_level_ = "info";
   CLI::App* run_;

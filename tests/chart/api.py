@@ -2,7 +2,6 @@
 
 import os
 import pathlib
-import socket
 import subprocess
 import time
 
@@ -17,16 +16,6 @@ def tool(name):
     if not os.access(path, os.X_OK):
         pytest.fail(f"there is no {name} to test with; run this by ./cistern test --cluster")
     return path
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Api:

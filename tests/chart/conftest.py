@@ -1,18 +1,23 @@
 """One API server for all tests of this folder."""
 
+import pathlib
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
 
-from api import Api, free_ports, start, tool
+from api import Api, start, tool
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
+from system import free_port  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory):
     folder = tmp_path_factory.mktemp("api")
-    client, peer, secure = free_ports(3)
+    client, peer, secure = free_port(), free_port(), free_port()
     key = folder / "service-account.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
     tokens = folder / "tokens.csv"

@@ -1,6 +1,7 @@
 """Cistern on a cluster, as its tests see it: install it, give it policies, ask its agents, compare what it made with what it should."""
 
 import base64
+import contextlib
 import copy
 import json
 import os
@@ -53,17 +54,20 @@ class Cistern:
 
     # --- Installing ---
 
-    @staticmethod
-    def build_image():
+    @property
+    def image(self):
+        """A file of this cluster's own: another run's must not be half written when it is read."""
+        return self.cluster.layout.folder / "image.tar"
+
+    def build_image(self):
         """The image of the programs that were built, as a docker-archive. Returns its path."""
-        target = BUILD / "image.tar"
-        run(ROOT / "cmake/image.sh", BUILD, target, timeout=300)
-        return target
+        run(ROOT / "cmake/image.sh", BUILD, self.image, timeout=300)
+        return self.image
 
     def add_node(self):
         """One more node, Ready, with Cistern's image on it."""
         node = self.cluster.add_node()
-        node.load(BUILD / "image.tar")
+        node.load(self.image)
         return node
 
     def uninstall(self):
@@ -74,11 +78,25 @@ class Cistern:
         listed = self.cluster.get("pods", f"--namespace={SYSTEM_NAMESPACE}", "--selector=app.kubernetes.io/component=operator")["items"]
         return {pod["metadata"]["name"]: pod for pod in listed if is_ready(pod) and "deletionTimestamp" not in pod["metadata"]}
 
+    def lease(self):
+        """What the Lease says: holderIdentity, acquireTime, …"""
+        return (self.cluster.get("lease", "cistern-operator", f"--namespace={SYSTEM_NAMESPACE}") or {}).get("spec", {})
+
     def leader(self):
         """The name of the pod that leads."""
-        lease = self.cluster.get("lease", "cistern-operator", f"--namespace={SYSTEM_NAMESPACE}")
-        holder = (lease or {}).get("spec", {}).get("holderIdentity", "")
+        holder = self.lease().get("holderIdentity", "")
         return next((name for name in self.operators() if holder.startswith(name)), None)
+
+    @contextlib.contextmanager
+    def no_operators(self):
+        """For as long as the block runs none runs in the cluster, so that one outside can lead; afterwards one inside leads again."""
+        scale = ("scale", "deployment", "cistern-operator", f"--namespace={SYSTEM_NAMESPACE}")
+        self.cluster.kubectl(*scale, "--replicas=0")
+        try:
+            yield
+        finally:
+            self.cluster.kubectl(*scale, "--replicas=2")
+            self.cluster.wait_for("a leader inside", self.leader, 90)
 
     # --- Policies ---
 
@@ -88,7 +106,7 @@ class Cistern:
     def get(self, name="default"):
         return self.cluster.get("mirrorpolicy", name)
 
-    def wait_peers(self, timeout=30):
+    def wait_peers(self, timeout=60):
         """Waits until each agent knows the others."""
 
         def known():
@@ -104,7 +122,16 @@ class Cistern:
         return (entry.get("status") == "True" and found["status"].get("observedGeneration") == found["metadata"]["generation"] and
                 reason in (None, entry.get("reason")))
 
-    def wait_ready(self, name="default", timeout=60):
+    def wait_condition(self, kind, status, name="default", timeout=60):
+        """Waits until a condition has this status; returns its whole entry."""
+
+        def found():
+            entry = condition(self.get(name), kind)
+            return entry if entry.get("status") == status else None
+
+        return self.cluster.wait_for(f"{kind}={status} of policy {name}", found, timeout)
+
+    def wait_ready(self, name="default", timeout=90):
         try:
             return self.cluster.wait_for(f"policy {name} to be Ready", lambda: self.is_true("Ready", name) and self.get(name), timeout)
         except Failure as error:
@@ -119,9 +146,31 @@ class Cistern:
             texts.append(f"--- {name}\n" + self.cluster.kubectl("logs", where, name, "--tail=20", check=False).stdout)
         return "\n".join(texts)
 
-    def remove_policies(self, timeout=60):
+    def remove_policies(self, timeout=90):
         self.cluster.kubectl("delete", "mirrorpolicies", "--all", f"--timeout={timeout}s", timeout=timeout + 30)
-        self.cluster.wait_for("nothing of any policy", lambda: not self.objects() and not self.agents(), timeout)
+        self.wait_gone(timeout)
+
+    def wait_gone(self, timeout=60):
+        """Waits until nothing is left of any policy."""
+        self.cluster.wait_for("nothing of any policy", lambda: not self.objects() and not self.agents() and set(self.node_labels().values()) == {None}, timeout)
+
+    def reset_policies(self):
+        """The policy `default` as policy() makes it, in force, and no other."""
+        others = {each["metadata"]["name"] for each in self.cluster.get("mirrorpolicies")["items"]} - {"default"}
+        if others:
+            self.cluster.kubectl("delete", "mirrorpolicies", *others, "--timeout=90s")
+        self.apply(policy())
+        self.wait_ready(timeout=120)
+        self.wait_in_force()
+
+    def is_in_force(self, but=None):
+        """Whether each agent has the configuration that its Secret holds, and one that is not `but`."""
+        wanted = self.hash_wanted()
+        nodes = self.agents()
+        return wanted not in (None, but) and nodes and all(self.hash_in_force(node) == wanted for node in nodes)
+
+    def wait_in_force(self, but=None, timeout=60, interval=0.4):
+        self.cluster.wait_for("the configuration to be in force", lambda: self.is_in_force(but), timeout, interval)
 
     # --- Agents ---
 
@@ -136,6 +185,8 @@ class Cistern:
 
     def admin(self, pod, path):
         """Asks the admin listener of an agent's pod, from this machine."""
+        if not pod["status"].get("podIP"):
+            raise Failure(f"{pod['metadata']['name']} has no address yet")
         return run("curl", "-sS", "--noproxy", "*", "--max-time", "5", f"http://{pod['status']['podIP']}:5051{path}")
 
     def hash_in_force(self, node):
@@ -162,7 +213,7 @@ class Cistern:
         """What Cistern has made of the cluster, without what differs from run to run."""
         return {"nodes": self.node_labels(), "objects": {name: normal(found) for name, found in sorted(self.objects().items())}}
 
-    def wait_converged(self, golden="state.json", timeout=60):
+    def wait_converged(self, golden="state.json", timeout=120):
         """Waits until the state is what the golden file says; CISTERN_UPDATE_GOLDEN=1 writes the file instead."""
         path = GOLDEN / golden
         if os.environ.get("CISTERN_UPDATE_GOLDEN"):

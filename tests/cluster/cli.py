@@ -95,6 +95,7 @@ def main(argv):
 
 def world(cluster, action):
     if action == "requests":
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` wants no more: no error
         for request in cluster.world.requests():
             print(f"{request.host} {request.method} {request.path} {request.status} {request.size} from {request.client}")
     elif action == "modules":

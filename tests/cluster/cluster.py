@@ -17,7 +17,7 @@ from kubectl import Kubectl
 from layout import Layout
 from node import DAEMONS, Node
 from pki import Authority
-from system import Failure, kill_all, leader, missing_facilities, run, signal_part, stop
+from system import Failure, alone, kill_all, leader, missing_facilities, run, signal_part, stop
 from world import World
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -91,8 +91,9 @@ class Cluster(Kubectl):
     def _make(self, nodes, deadline):
         layout = self.layout
         layout.folder.mkdir(parents=True, mode=0o700)
-        layout.choose_network()
-        self._make_bridge()
+        with alone("network"):  # whoever chooses next sees this one's route
+            layout.choose_network()
+            self._make_bridge()
         authority = Authority(layout)
         authority.make()
         self.world.make()

@@ -21,7 +21,7 @@ def made():
     """A cluster with two nodes, and how long it took. What an interrupted run left in its folder is gone."""
     cluster = Cluster(folder_of_tests())
     start = time.monotonic()
-    cluster.up(nodes=2)
+    cluster.up(nodes=2, timeout=180)  # other runs make theirs at the same time
     yield Run(cluster, time.monotonic() - start)
     cluster.down()
 
@@ -36,14 +36,22 @@ def installed(made):
     """Cistern, installed once, and the seconds that `helm install` took with its image on the nodes."""
     cluster = made.cluster
     cluster.delete("daemonset/web", "service/web")  # test_cluster.py's, which has the agents' host port
-    cluster.load_image(Cistern.build_image())
+    cistern = Cistern(cluster)
+    cluster.load_image(cistern.build_image())
     start = time.monotonic()
     cluster.install_chart(ROOT / "charts/cistern")
-    return Cistern(cluster), time.monotonic() - start
+    return cistern, time.monotonic() - start
 
 
 @pytest.fixture
 def cistern(installed):
-    """Cistern as installed. Policies that a test leaves are removed after it."""
-    yield installed[0]
+    """Cistern without any policy."""
     installed[0].remove_policies()
+    return installed[0]
+
+
+@pytest.fixture
+def ready(installed):
+    """Cistern with policy() in force, and no other. Agents of the test before are kept: most tests do not mind them, and all would wait for new ones."""
+    installed[0].reset_policies()
+    return installed[0]

@@ -43,8 +43,9 @@ class Kubectl:
     def delete(self, *argv, wait=True):
         self.kubectl("delete", "--ignore-not-found", f"--wait={str(wait).lower()}", *argv)
 
-    def wait_for(self, what, condition, timeout=60, interval=0.2):
-        """Waits for condition() to be true and returns its value; one that fails because the API server does not answer is asked again."""
+    def wait_for(self, what, condition, timeout=60, interval=0.4):
+        """Waits for condition() to be true and returns its value; one that fails because the API server does not answer is asked again. To ask more often
+        makes all slower: each kubectl costs a tenth of a second of a processor."""
         failure = None
 
         def attempt():

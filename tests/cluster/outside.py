@@ -12,8 +12,7 @@ import time
 
 from cistern import BUILD, IMAGE
 from cluster import SYSTEM_NAMESPACE
-from system import Failure, run, wait_until, wall_clock
-
+from system import Failure, free_port, run, wait_until, wall_clock
 
 
 class Relay:
@@ -112,7 +111,7 @@ class OutsideOperator:
                 [str(BUILD / "bin/cistern-operator"), "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={SYSTEM_NAMESPACE}", f"--image={IMAGE}",
                  f"--identity={self.identity}", f"--metrics=127.0.0.1:{self.metrics}", f"--health=127.0.0.1:{self.health}", *self._arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
-        wait_until("the operator's health", lambda: self._get(self.health, "/readyz") is not None, 30, log=self.log,
+        wait_until("the operator's health", lambda: self._get(self.health, "/readyz") is not None, 60, log=self.log,
                    alive=lambda: self.process.poll() is None)
         return self
 
@@ -129,13 +128,16 @@ class OutsideOperator:
 
     @staticmethod
     def _get(port, path):
-        done = run("curl", "-fsS", "--noproxy", "*", "--max-time", "3", f"http://127.0.0.1:{port}{path}", check=False)
+        done = run("curl", "-fsS", "--noproxy", "*", "--max-time", "10", f"http://127.0.0.1:{port}{path}", check=False)
         return done.stdout if done.returncode == 0 else None
 
     def metric(self, name, **labels):
         """The sum of all series of this name that have these labels."""
+        text = self._get(self.metrics, "/metrics")
+        if text is None:
+            raise Failure(f"{self.identity} does not tell its metrics")
         total = 0.0
-        for line in (self._get(self.metrics, "/metrics") or "").splitlines():
+        for line in text.splitlines():
             series, _, value = line.rpartition(" ")
             if series.split("{")[0] == name and all(f'{key}="{wanted}"' in series for key, wanted in labels.items()):
                 total += float(value)
@@ -144,6 +146,9 @@ class OutsideOperator:
     def leads(self):
         lease = self.cluster.get("lease", "cistern-operator", f"--namespace={SYSTEM_NAMESPACE}")
         return (lease or {}).get("spec", {}).get("holderIdentity", "").startswith(self.identity)
+
+    def wait_to_lead(self):
+        self.cluster.wait_for(f"{self.identity} to lead", self.leads, 60)
 
     def mutating_requests(self):
         """Those that it made so far, its Lease apart."""
@@ -159,8 +164,3 @@ class OutsideOperator:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise Failure("the operator has ended", self.log)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

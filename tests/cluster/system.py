@@ -1,10 +1,13 @@
 """Processes and kernel objects of a cluster. What it starts is tagged in its environment, so that it is found again by reading /proc, whoever
 started it and however that ended; no file of process numbers can be stale."""
 
+import contextlib
 import os
 import pathlib
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -77,6 +80,41 @@ def start(layout, part, argv):
     with open(layout.log(part), "ab") as log:
         return subprocess.Popen([str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
                                 env={**os.environ, **DIRECT, CLUSTER: layout.id, PART: part})
+
+
+_reserved = []
+
+
+def reserve(name):
+    """A name that none of this machine's processes has, and that none gets until what is returned is closed; None if one has it. It is abstract: no file
+    is left, however a process ends."""
+    mark = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        mark.bind(f"\0{name}")
+    except OSError:
+        mark.close()
+        return None
+    return mark
+
+
+@contextlib.contextmanager
+def alone(name, timeout=60):
+    """The block runs in one process at a time."""
+    with wait_until(f"the end of another's {name}", lambda: reserve(f"cistern-{name}"), timeout, interval=0.05):
+        yield
+
+
+def free_port():
+    """A port of loopback for a program that is started soon. Not one of those that the kernel gives to connections, nor one that another test has."""
+    for _ in range(1000):
+        port = random.randint(20000, 32000)
+        mark = reserve(f"cistern-test-port-{port}")
+        if mark is None:
+            continue
+        _reserved.append(mark)  # until this process ends
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise Failure("no port is free from 20000 to 32000")
 
 
 class Process:

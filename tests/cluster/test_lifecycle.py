@@ -10,7 +10,7 @@ import sys
 import cgroups
 import pytest
 from cluster import Cluster
-from layout import folder_of_tests
+from layout import default_folder, folder_of_tests
 from system import Failure, missing_facilities, processes, run, wait_until
 
 CLI = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("cli.py"))]
@@ -34,7 +34,8 @@ def traces(layout):
     found |= {f"route {line}" for line in run("ip", "route", "show", "table", "all").splitlines()}
     found |= {f"folder {path}" for path in layout.folder.parent.glob(f"{layout.folder.name}*")}
     own = re.compile(rf"cis(tern-)?{layout.id}|{re.escape(str(layout.folder))}")
-    return {trace for trace in found if own.search(trace) or not re.search(r"cis(tern-)?[0-9a-f]{6}|/cluster", trace)}
+    others = re.compile(rf"cis(tern-)?[0-9a-f]{{6}}|/cluster|{re.escape(str(default_folder()))}")
+    return {trace for trace in found if own.search(trace) or not others.search(trace)}
 
 
 @pytest.fixture

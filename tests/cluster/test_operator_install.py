@@ -4,10 +4,11 @@ import collections
 import concurrent.futures
 import json
 import pathlib
+import re
 import time
 
 import images
-from cistern import REGISTRY, condition, is_ready, policy
+from cistern import REGISTRY, condition, policy
 from cluster import SYSTEM_NAMESPACE
 from world import MODULES
 
@@ -30,57 +31,55 @@ def test_the_first_policy_is_ready_a_minute_after_install(cistern, installed):
     assert "default" in listed and "True" in listed and "2/2" in listed
 
 
-def test_a_pod_downloads_modules_through_the_service(cistern, cluster):
-    cistern.apply(policy())
-    cistern.wait_ready()
+def test_a_pod_downloads_modules_through_the_service(ready, cluster):
     # Before, an agent takes itself for the owner of all: what it fetched then, another that is its owner later fetches again.
-    cistern.wait_peers()
+    ready.wait_peers()
     cluster.world.serve_modules(go=str(cluster.tools.go))
     cluster.apply(client_pod("node1"))
     cluster.wait_for_pods("app=client", 1)
-    for name in ("go.mod", "go.sum"):
-        text = (pathlib.Path(MODULES) / name).read_text()
-        cluster.kubectl("exec", "--stdin", "client-node1", "--", "sh", "-c", f"mkdir -p /tmp/m && cat >/tmp/m/{name}", stdin=text)
-    download = f"cd /tmp/m && GOPROXY={SERVICE}/go/ GOSUMDB=sum.golang.org GONOSUMDB= go mod download -x 2>&1 | tail -3; ls /tmp/go/pkg/mod/cache/download | wc -l"
-    done = cluster.pod_exec("client-node1", "sh", "-c", download, timeout=240)
-    assert int(done.split()[-1]) > 3, done
-    before = len(cluster.world.go_requests())
+    # kube-proxy writes its rules in its own time.
+    cluster.wait_for("the Service to answer the pod", lambda: cluster.pod_exec("client-node1", "curl", "-fsS", "--max-time", "5", f"{SERVICE}/healthz"))
+    required = re.findall(r"^\t(\S+) (v\S+)$", (MODULES / "go.mod").read_text(), re.MULTILINE)
+    modules = " ".join(f"{name}@{version}" for name, version in required[:40])
+    download = f"""
+        mkdir -p /tmp/m; cd /tmp/m
+        GOPROXY={SERVICE}/go/ GOSUMDB=sum.golang.org GONOSUMDB= go mod download -x {modules} 2>&1 | tail -3
+        find /tmp/go/pkg/mod/cache/download -name '*.zip' | wc -l"""
+    done = cluster.pod_exec("client-node1", "sh", "-c", download, timeout=300)
+    assert int(done.split()[-1]) == 40, done
+    before = len(cluster.world.settled("go"))
     assert before > 100
-    cluster.pod_exec("client-node1", "sh", "-c", f"go clean -modcache; {download}", timeout=240)
-    again = [each for each in cluster.world.go_requests()[before:] if each.path.endswith((".zip", ".mod", ".info"))]
+    done = cluster.pod_exec("client-node1", "sh", "-c", f"go clean -modcache; {download}", timeout=300)
+    assert int(done.split()[-1]) == 40, done
+    again = [each for each in cluster.world.settled("go")[before:] if each.path.endswith((".zip", ".mod", ".info"))]
     assert not again, "the second time all comes from the caches"
 
 
-def test_a_node_pulls_by_its_own_loopback_address(cistern, cluster, tmp_path):
+def test_a_node_pulls_by_its_own_loopback_address(ready, cluster, tmp_path):
     cluster.world.push(images.random_image(tmp_path / "small.tar", "app:v1", 2_000_000, seed=1), "team/small:v1")
-    cistern.apply(policy())
-    cistern.wait_ready()
-    cistern.wait_peers()
+    ready.wait_peers()
     for node in ("node1", "node2"):
         assert pull(cluster, node, "team/small:v1", tmp_path) == 0
-    fetches = collections.Counter(each.path for each in cluster.world.registry_requests() if "/team/small/blobs/" in each.path and each.method == "GET")
+    fetches = collections.Counter(each.path for each in cluster.world.settled("registry") if "/team/small/blobs/" in each.path and each.method == "GET")
     assert len(fetches) >= 2 and set(fetches.values()) == {1}, fetches
-    assert cistern.on_node("node1", "/go/").startswith("Go modules are served by the pods listener")
+    assert ready.on_node("node1", "/go/").startswith("Go modules are served by the pods listener")
 
 
-def test_a_large_cold_image_asked_for_on_both_nodes_at_once_is_fetched_once(cistern, cluster, tmp_path):
+def test_a_large_cold_image_asked_for_on_both_nodes_at_once_is_fetched_once(ready, cluster, tmp_path):
     size = 200_000_000
     cluster.world.push(images.random_image(tmp_path / "large.tar", "app:v1", size, seed=2), "team/large:v1")
-    cistern.apply(policy())
-    cistern.wait_ready()
-    cistern.wait_peers()
+    ready.wait_peers()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         codes = list(pool.map(lambda node: pull(cluster, node, "team/large:v1", tmp_path), ("node1", "node2")))
     assert codes == [0, 0]
-    fetched = [each for each in cluster.world.registry_requests() if "/team/large/blobs/" in each.path and each.method == "GET"]
+    fetched = [each for each in cluster.world.settled("registry") if "/team/large/blobs/" in each.path and each.method == "GET"]
     assert sum(each.size for each in fetched) < 1.1 * size, fetched
 
 
-def test_agents_hold_no_token_and_run_without_privilege(cistern, cluster):
-    cistern.apply(policy())
-    cistern.wait_ready()
-    for pod in cistern.agents().values():
-        assert is_ready(pod)
+def test_agents_hold_no_token_and_run_without_privilege(ready):
+    agents = ready.agents()
+    assert set(agents) == {"node1", "node2"}
+    for pod in agents.values():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False
         assert not [volume for volume in spec["volumes"] if "projected" in volume]
@@ -90,7 +89,7 @@ def test_agents_hold_no_token_and_run_without_privilege(cistern, cluster):
             assert context.get("runAsNonRoot") or spec["securityContext"]["runAsNonRoot"]
 
 
-def test_the_operator_can_change_no_node_but_for_its_label(cistern, cluster):
+def test_the_operator_can_change_no_node_but_for_its_label(installed, cluster):
     account = f"system:serviceaccount:{SYSTEM_NAMESPACE}:cistern-operator"
 
     def patch(body):
@@ -104,7 +103,7 @@ def test_the_operator_can_change_no_node_but_for_its_label(cistern, cluster):
         assert "cistern" in refused.stderr, "the message says whose rule it is"
 
 
-def test_the_service_accounts_may_do_no_more_than_they_need(cluster):
+def test_the_service_accounts_may_do_no_more_than_they_need(installed, cluster):
     def may(account, verb, resource, namespace=SYSTEM_NAMESPACE):
         return cluster.kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", f"--as=system:serviceaccount:{SYSTEM_NAMESPACE}:{account}",
                                check=False).stdout.strip() == "yes"
@@ -118,26 +117,24 @@ def test_the_service_accounts_may_do_no_more_than_they_need(cluster):
         assert not may("cistern-agent", verb, resource), (verb, resource)
 
 
-def test_helm_test_passes(cistern, cluster):
-    cistern.apply(policy())
-    cistern.wait_ready()
-    cluster.helm("test", "cistern", f"--namespace={SYSTEM_NAMESPACE}", "--timeout=60s")
+def test_helm_test_passes(ready, cluster):
+    cluster.helm("test", "cistern", f"--namespace={SYSTEM_NAMESPACE}", "--timeout=120s")
 
 
-def test_what_is_not_there_is_told_by_the_status(cistern, cluster):
+def test_what_is_not_there_is_told_by_the_status(ready, cluster):
     """A missing Secret and an unreachable upstream are Degraded and leave the policy Ready; each is gone from the status when it is put right."""
     upstreams = [{"name": "world", "url": f"http://{REGISTRY}", "credentialsRef": {"name": "robot"}}]
-    cistern.apply(policy(images={"registries": [{"name": REGISTRY, "upstreams": upstreams}]}))
-    found = cistern.wait_ready()
-    degraded = condition(found, "Degraded")
-    assert degraded["status"] == "True" and "robot" in degraded["message"] and SYSTEM_NAMESPACE in degraded["message"]
+    ready.apply(policy(images={"registries": [{"name": REGISTRY, "upstreams": upstreams}]}))
+    degraded = ready.wait_condition("Degraded", "True")
+    assert "robot" in degraded["message"] and SYSTEM_NAMESPACE in degraded["message"]
+    ready.wait_ready()
     cluster.apply({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth", "metadata": {"name": "robot"},
                    "stringData": {"username": "robot", "password": "do-not-print"}}, namespace=SYSTEM_NAMESPACE)
     try:
-        cluster.wait_for("the Secret to be seen", lambda: condition(cistern.get(), "Degraded").get("status") == "False", 15)
-        text = json.dumps(cistern.get()) + cluster.kubectl("get", "events", "--all-namespaces", "--output=json")
+        ready.wait_condition("Degraded", "False")
+        text = json.dumps(ready.get()) + cluster.kubectl("get", "events", "--all-namespaces", "--output=json")
         assert "do-not-print" not in text
-        cluster.wait_for("the credentials to be in force", lambda: cistern.hash_in_force("node1") == cistern.hash_wanted(), 15)
+        ready.wait_in_force()
     finally:
         cluster.delete("secret", "robot", f"--namespace={SYSTEM_NAMESPACE}")
 

@@ -10,34 +10,51 @@ from outside import OutsideOperator
 WHERE = f"--namespace={SYSTEM_NAMESPACE}"
 
 
+@pytest.fixture(scope="module")
+def without_operators(installed):
+    """The policy `default` is in force, and no operator runs in the cluster."""
+    installed[0].reset_policies()
+    with installed[0].no_operators():
+        yield installed[0]
+
+
 @pytest.fixture
-def outside(cistern, cluster):
-    """Makes operators outside the cluster, in place of those inside; the policy `default` is in force."""
-    cistern.apply(policy())
-    cistern.wait_ready()
-    cluster.kubectl("scale", "deployment", "cistern-operator", WHERE, "--replicas=0")
+def outside(without_operators, cluster):
+    """Makes an operator outside the cluster, which leads."""
     made = []
 
     def make(*arguments, **options):
         operator = OutsideOperator(cluster, "outside", *arguments, **options)
         made.append(operator)
         operator.start()
-        cluster.wait_for("it to lead", operator.leads, 40)
+        operator.wait_to_lead()
         return operator
 
     yield make
     for operator in made:
         operator.stop()
-    cluster.kubectl("scale", "deployment", "cistern-operator", WHERE, "--replicas=2")
-    cluster.wait_for("a leader inside", cistern.leader, 60)
 
 
-def test_a_hundred_resyncs_write_nothing(outside, cistern, cluster):
+def settle(cluster, operator):
+    """Waits until it has written nothing for a while: one that begins to lead learns of its agents one by one."""
+    seen = [None, time.monotonic()]
+
+    def quiet():
+        count = operator.mutating_requests()
+        if count != seen[0]:
+            seen[:] = count, time.monotonic()
+        return time.monotonic() - seen[1] > 5
+
+    cluster.wait_for("its first writes to be over", quiet, 60)
+
+
+def test_a_hundred_resyncs_write_nothing(outside, without_operators, cluster):
+    cistern = without_operators
     operator = outside("--resync=100ms")
-    cluster.wait_for("the first resyncs", lambda: operator.metric("cistern_resyncs_total") >= 5, 20)
+    settle(cluster, operator)
     versions = {name: found["metadata"]["resourceVersion"] for name, found in cistern.objects().items()}
     own, start = operator.mutating_requests(), operator.metric("cistern_resyncs_total")
-    cluster.wait_for("a hundred more", lambda: operator.metric("cistern_resyncs_total") >= start + 100, 60)
+    cluster.wait_for("a hundred more", lambda: operator.metric("cistern_resyncs_total") >= start + 100, 120)
     assert operator.mutating_requests() == own
     assert {name: found["metadata"]["resourceVersion"] for name, found in cistern.objects().items()} == versions
     assert cistern.is_true("Ready")
@@ -49,14 +66,15 @@ def test_ten_thousand_reconciles_take_no_more_memory_than_a_thousand(outside, cl
     def reconciles():
         return operator.metric("controller_runtime_reconcile_total")
 
-    cluster.wait_for("the first thousand", lambda: reconciles() >= 1000, 60)
+    cluster.wait_for("the first thousand", lambda: reconciles() >= 1000, 120)
     before = operator.resident()
     start = reconciles()
-    cluster.wait_for("ten thousand more", lambda: reconciles() >= start + 10_000, 180)
+    cluster.wait_for("ten thousand more", lambda: reconciles() >= start + 10_000, 600)
     assert operator.resident() - before < 2_000_000
 
 
-def test_a_thousand_dropped_watches_cost_nothing(outside, cistern, cluster):
+def test_a_thousand_dropped_watches_cost_nothing(outside, without_operators, cluster):
+    cistern = without_operators
     operator = outside(relayed=True)
     pod = next(iter(cistern.agents().values()))["metadata"]["name"]
     watched = [f"{kind}/cistern-default" for kind in ("secret", "service", "daemonset", "networkpolicy")] + [
@@ -65,7 +83,7 @@ def test_a_thousand_dropped_watches_cost_nothing(outside, cistern, cluster):
     def drop(wanted):
         """Cuts all connections, time and again, each time after every watch has told something: one that never does is asked for ever less often."""
         dropped = 0
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + 900
         while dropped < wanted:
             assert time.monotonic() < deadline, f"{dropped} of {wanted}"
             cluster.kubectl("annotate", "--overwrite", WHERE, *watched, f"test={dropped}")
@@ -77,9 +95,9 @@ def test_a_thousand_dropped_watches_cost_nothing(outside, cistern, cluster):
     drop(150)
     before = operator.resident()
     drop(1000)
-    cluster.wait_for("it to lead again", operator.leads, 60)
+    cluster.wait_for("it to lead again", operator.leads, 120)
     assert operator.resident() - before < 4_000_000
     cistern.apply(policy(retries=6))
-    cistern.wait_ready(timeout=60)
+    cistern.wait_ready(timeout=180)
     cistern.apply(policy())
-    cistern.wait_ready(timeout=60)
+    cistern.wait_ready(timeout=180)

@@ -131,6 +131,17 @@ http {{
     def go_requests(self):
         return self.requests("go")
 
+    def settled(self, host=None):
+        """The requests, once none has come for half a second: nginx writes of one when its answer has been sent, which the one who asked may see sooner."""
+        seen = [None]
+
+        def same():
+            found = self.requests(host)
+            before, seen[0] = seen[0], len(found)
+            return (found,) if before == len(found) else None
+
+        return wait_until("the end of requests", same, 60, interval=0.5)[0]
+
     # --- What is there ---
 
     def push(self, archive, name):
