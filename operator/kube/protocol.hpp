@@ -28,8 +28,8 @@ class Query {
   std::string text_;
 };
 
-// What a server asks for in Retry-After, within reason: one that says 0 would be asked as fast as it answers, and one that says a year never
-// again.
+// What a server asks for in Retry-After, within reason: one that says 0 would be asked as fast as it answers, and one that says a year
+// never again.
 std::chrono::seconds pause_asked_for(std::uint64_t seconds);
 
 // An answer other than 2xx. `what`: verb, resource and object, for the message; the answer of a Secret is not quoted, since the API server

@@ -1,6 +1,6 @@
 // Everything that the operator knows of the cluster: one informer for each resource. Of the operator's own namespace all Secrets (but
-// Helm's) and ConfigMaps, since policies may refer to any, and all pods, since somebody may take an agent's labels away; of the rest what the
-// operator itself made.
+// Helm's) and ConfigMaps, since policies may refer to any, and all pods, since somebody may take an agent's labels away; of the rest what
+// the operator itself made.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// pods/<name>: the hash of its group's configuration, as an annotation on an agent's pod. kubelet refreshes mounted Secrets about once a
-// minute, but at once when the pod changes.
+// pods/<name>: the hash of its group's configuration, as an annotation on an agent's pod (kubelet refreshes mounted Secrets about once a
+// minute, but at once when the pod changes), and the labels by which its DaemonSet knows it.
 #pragma once
 
 #include <string>

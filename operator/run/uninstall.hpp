@@ -26,7 +26,8 @@ struct UninstallSettings {
 
 // In this order: the operator's Deployment is scaled to 0 and its pods waited for, so that it does not make again what goes; DaemonSets,
 // Services, Secrets, NetworkPolicies and ConfigMaps with our labels are deleted; agents' pods are waited for; nodes lose the group's label,
-// policies our finalizer and their status; the namespace gets back the Pod Security label that it had; the Lease goes. What is gone already is no failure, so it may be run again.
+// policies our finalizer and their status; the namespace gets back the Pod Security label that it had; the Lease goes. What is gone already
+// is no failure, so it may be run again.
 //
 // The chart's Job is a hook, which `helm template` prints with the rest: piped into `kubectl apply` it would undo at once what was just
 // installed. So with `helm_release` nothing is touched unless Helm itself has installed the operator.
