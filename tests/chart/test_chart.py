@@ -34,6 +34,7 @@ WRONG_VALUES = {
     "unknown log level": ({"operator": {"logLevel": "loud"}}, "/operator/logLevel"),
     "level under which no agent starts": ({"namespace": {"podSecurity": "baseline"}}, "/namespace/podSecurity"),
     "time without a unit": ({"uninstall": {"timeout": "120"}}, "/uninstall/timeout"),
+    "time of a cleanup without a unit": ({"operator": {"cleanupTimeout": "120"}}, "/operator/cleanupTimeout"),
     "budget that lets no node be drained": ({"operator": {"podDisruptionBudget": {"minAvailable": 2}}}, "would let no node be drained"),
 }
 

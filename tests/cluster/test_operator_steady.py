@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from cistern import policy
+from cistern import KINDS, OURS, policy
 from cluster import SYSTEM_NAMESPACE
 from outside import OutsideOperator
 
@@ -45,18 +45,33 @@ def settle(cluster, operator):
             seen[:] = count, time.monotonic()
         return time.monotonic() - seen[1] > 5
 
-    cluster.wait_for("its first writes to be over", quiet, 60)
+    cluster.wait_for("its first writes to be over", quiet, 120)
+
+
+def written(cistern):
+    """When the operator last wrote each object; others, such as the DaemonSets' controller, write too."""
+    listed = cistern.cluster.get(",".join(KINDS), WHERE, f"--selector={OURS}", "--show-managed-fields")["items"]
+    return {f"{each['kind']}/{each['metadata']['name']}": [entry["time"] for entry in each["metadata"]["managedFields"] if entry["manager"] == "cistern"]
+            for each in listed}
 
 
 def test_a_hundred_resyncs_write_nothing(outside, without_operators, cluster):
     cistern = without_operators
     operator = outside("--resync=100ms")
-    settle(cluster, operator)
-    versions = {name: found["metadata"]["resourceVersion"] for name, found in cistern.objects().items()}
-    own, start = operator.mutating_requests(), operator.metric("cistern_resyncs_total")
-    cluster.wait_for("a hundred more", lambda: operator.metric("cistern_resyncs_total") >= start + 100, 120)
-    assert operator.mutating_requests() == own
-    assert {name: found["metadata"]["resourceVersion"] for name, found in cistern.objects().items()} == versions
+
+    def resyncs():
+        return operator.metric("cistern_resyncs_total")
+
+    # On a busy machine an agent may fail to answer for a moment, which the status has to tell: then it is seen again from there on.
+    for _ in range(4):
+        settle(cluster, operator)
+        times, own, start = written(cistern), operator.mutating_requests(), resyncs()
+        assert times and all(times.values())
+        cluster.wait_for("a hundred resyncs", lambda: resyncs() >= start + 100, 180)
+        if operator.mutating_requests() == own and written(cistern) == times:
+            break
+    else:
+        pytest.fail(f"it writes although nothing changes:\n{operator.log.read_text()[-3000:]}")
     assert cistern.is_true("Ready")
 
 
