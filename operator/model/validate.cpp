@@ -4,6 +4,8 @@
 #include <array>
 #include <set>
 
+#include <re2/re2.h>
+
 #include "operator/model/describe.hpp"
 #include "operator/model/merge.hpp"
 
@@ -40,12 +42,32 @@ class Validator {
         add(yaml::join_path("injection.env", name), "is not a variable's name; write letters, digits and '_'");
       }
     }
+    check_resources(settings.agent.resources);
   }
 
  private:
   void add(std::string_view path, std::string_view message) {
     problems_.add(yaml::nearest_node(spec_, path).position, fmt::format("spec.{}", path),
                   context_.empty() ? std::string(message) : fmt::format("{} ({})", message, context_));
+  }
+
+  // By the API server these would be refused only once the rest of the policy is in force.
+  void check_resources(const Json& resources) {
+    static const RE2 kQuantity(R"(([0-9]+\.?[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?)");
+    for (const char* kind : {"requests", "limits"}) {
+      const auto found = resources.find(kind);
+      if (found == resources.end()) continue;
+      const auto path = fmt::format("agent.resources.{}", kind);
+      if (!found->is_object()) {
+        add(path, "is not a map of quantities, such as {cpu: 100m, memory: 64Mi}");
+        continue;
+      }
+      for (const auto& [name, value] : found->items()) {
+        const auto text = value.is_string() ? value.get<std::string>() : value.dump();
+        if (!RE2::FullMatch(text, kQuantity))
+          add(yaml::join_path(path, name), fmt::format("\"{}\" is not a quantity; write one such as 100m or 64Mi", text));
+      }
+    }
   }
 
   void check_go(Go& go) {

@@ -99,13 +99,15 @@ Result<std::string> PolicyReconciler::make(const std::string& name, const Policy
 
 Result<std::string> PolicyReconciler::remove_all(const std::string& name) {
   std::string changed;
+  std::optional<Error> first;  // one that may not be removed does not keep the others
   for (const auto& [resource, cache] : parts_.cluster.owned()) {
     for (const auto& object : cache.with_label(kByPolicy, name)) {
       const auto removed = applier_.remove(resource, object);
-      if (!removed) return fail(removed.error());
-      if (*removed) add_word(changed, fmt::format("-{}/{}", resource.kind, kube::metadata(*object, "name")));
+      if (!removed && !first) first = removed.error();
+      if (removed && *removed) add_word(changed, fmt::format("-{}/{}", resource.kind, kube::metadata(*object, "name")));
     }
   }
+  if (first) return fail(*first);
   return changed;
 }
 

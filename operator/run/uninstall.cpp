@@ -221,6 +221,7 @@ Result<void> uninstall(const UninstallSettings& settings) {
   if (!configuration) return fail(configuration.error());
   kube::ClientOptions options;
   options.user_agent = fmt::format("cistern-operator/{}", kVersion);
+  options.timeout = std::min(options.timeout, std::chrono::seconds(10));  // one slow answer must not take all of the time that there is
   auto client = kube::make_client(std::move(*configuration), options);
   if (!client) return fail(client.error());
   const SystemClock clock;
