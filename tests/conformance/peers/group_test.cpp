@@ -38,7 +38,7 @@ TEST_F(PeersGroup, TheOwnersAgeCounts) {
   for (auto& member : members) {
     publish(member->upstream, "team/app", "v1", image);
     member->agent->setup().images =
-        "{registries: [{name: docker.io, tagTTL: 3s, upstreams: [{name: origin, url: \"" + member->upstream.url() + "\"}]}]}";
+        "{registries: [{name: docker.io, tagTTL: 1m, upstreams: [{name: origin, url: \"" + member->upstream.url() + "\"}]}]}";
   }
   start_all();
   const auto target = manifest_target("team/app", "v1") + "?ns=docker.io";
