@@ -70,13 +70,20 @@ void Cluster::stop() {
   for (auto* informer : informers()) informer->stop();
 }
 
+// Without the right to read Events (a chart of before they were read) all goes on but for one reason in the status.
+std::vector<const Informer*> Cluster::needed() const {
+  auto all = informers();
+  std::erase(all, &refusals_);
+  return all;
+}
+
 bool Cluster::has_synced() const {
-  return std::ranges::all_of(informers(), [](const auto* informer) { return informer->cache().has_synced(); });
+  return std::ranges::all_of(needed(), [](const auto* informer) { return informer->cache().has_synced(); });
 }
 
 std::vector<std::string> Cluster::troubles() const {
   std::vector<std::string> lines;
-  for (const auto* informer : informers()) {
+  for (const auto* informer : needed()) {
     const auto error = informer->cache().disconnected();
     if (error) {
       lines.push_back(fmt::format("{}: {}", informer->resource().plural, error->message));

@@ -57,6 +57,7 @@ class Cluster {
  private:
   std::vector<Informer*> informers();
   std::vector<const Informer*> informers() const;
+  std::vector<const Informer*> needed() const;
 
   const std::string ns_;
   Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_, refusals_;

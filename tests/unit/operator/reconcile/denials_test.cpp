@@ -24,7 +24,10 @@ class DenyingClient final : public kube::Client {
 
   Result<kube::Version> server_version() override { return client_.server_version(); }
   Result<Json> get(const kube::Resource& resource, const kube::ObjectKey& key) override { return client_.get(resource, key); }
-  Result<Json> list(const kube::Resource& resource, const kube::Selection& selection) override { return client_.list(resource, selection); }
+  Result<Json> list(const kube::Resource& resource, const kube::Selection& selection) override {
+    if (resource == kube::kCoreEvents && denied_ == resource) return forbidden();
+    return client_.list(resource, selection);
+  }
   Result<Json> create(const kube::Resource& resource, const Json& object) override { return client_.create(resource, object); }
   Result<Json> replace(const kube::Resource& resource, const Json& object) override { return client_.replace(resource, object); }
   Result<Json> apply(const kube::Resource& resource, const Json& object, const kube::ApplyOptions& options) override {
@@ -97,6 +100,21 @@ TEST_P(DenialTest, IsToldByTheStatusAndForgottenOnceTheRightIsGiven) {
   leading.request_stop();
   leading.join();
   controllers.stop();
+}
+
+TEST(ClusterKnown, AllThatIsNeededIsKnownWithoutTheRightToReadEvents) {
+  fakes::ApiServer server;
+  kube::Configuration configuration;
+  configuration.server = server.url();
+  const auto client = std::move(*kube::make_client(configuration, {}));
+  DenyingClient denying(*client, kube::kCoreEvents);
+  const SystemClock clock;
+  Cluster cluster(denying, clock, kNs, {});
+  cluster.start();
+  EXPECT_TRUE(fakes::eventually([&] { return cluster.has_synced(); }));
+  EXPECT_TRUE(cluster.refusals().disconnected());
+  EXPECT_THAT(cluster.troubles(), testing::IsEmpty());
+  cluster.stop();
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, DenialTest,
