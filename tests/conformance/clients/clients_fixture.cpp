@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "operator/render/runtime.hpp"
+
 namespace cistern::conformance {
 
 std::string public_go_proxy() {
@@ -115,8 +117,10 @@ Ended Containerd::pull(const std::filesystem::path& hosts_folder, const std::str
 }
 
 void write_hosts(const std::filesystem::path& folder, const std::string& registry, const Address& agent, bool strict) {
-  write_file(folder / registry / "hosts.toml", (strict ? "server = \"" + agent.url() + "\"\n" : "") + "[host.\"" + agent.url() +
-                                                   "\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+  model::Registry settings;
+  settings.name = registry;
+  settings.fallback_to_source = !strict;
+  write_file(folder / registry / "hosts.toml", render::hosts_toml(settings, agent.url()));
 }
 
 std::string missing(const std::vector<std::string>& programs, bool root) {

@@ -78,7 +78,7 @@ class Containerd {
   std::unique_ptr<Process> process_;
 };
 
-// hosts.toml for one registry, that leads to the agent; strict: to nobody else.
+// hosts.toml for one registry, as the operator makes it, that leads to the agent; strict: to nobody else.
 void write_hosts(const std::filesystem::path& folder, const std::string& registry, const Address& agent, bool strict);
 
 // Empty, or why such a test can not run here.
