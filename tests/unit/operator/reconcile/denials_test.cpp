@@ -92,7 +92,8 @@ TEST_P(DenialTest, IsToldByTheStatusAndForgottenOnceTheRightIsGiven) {
   EXPECT_TRUE(fakes::eventually([&] { return condition("Stalled").starts_with("True ApplyRefused"); })) << condition("Ready");
   EXPECT_THAT(condition("Stalled"), testing::HasSubstr(std::string(GetParam().resource.plural) + ": 403"));
   EXPECT_TRUE(condition("Ready").starts_with("False ApplyRefused")) << condition("Ready");
-  EXPECT_TRUE(events.has("Warning ApplyRefused default"));
+  // Told once the status is written.
+  EXPECT_TRUE(fakes::eventually([&] { return events.has("Warning ApplyRefused default"); }));
   denying.denies = false;
   controllers.resync();
   EXPECT_TRUE(fakes::eventually([&] { return condition("Stalled").starts_with("False"); }, std::chrono::seconds(10)))
