@@ -12,7 +12,7 @@ Json lost_labels(const Json& pod, const Cluster& cluster) {
   const auto set = cluster.daemon_sets().get({cluster.ns(), name.substr(0, name.rfind('-'))});
   if (!set || !kube::metadata(*set, "deletionTimestamp").empty()) return lost;
   for (const auto& label : set->at("spec").at("selector").at("matchLabels").items()) {
-    if (kube::label(pod, label.key()) != label.value()) lost[label.key()] = label.value();
+    if (Json(kube::label(pod, label.key())) != label.value()) lost[label.key()] = label.value();
   }
   // A pod of a former template may have another policy's.
   if (kube::label(pod, kByPolicy).empty()) lost[kByPolicy] = kube::label(*set, kByPolicy);
