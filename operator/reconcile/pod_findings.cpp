@@ -126,6 +126,10 @@ bool add_refused(const PolicyState& state, const Agents& agents, std::vector<Fin
   std::string words;
   for (const auto& group : agents.groups) {
     if (!group.state->refused) continue;
+    // Where there is a pod for each node that the DaemonSet takes, the others are left out.
+    const auto pods =
+        std::count_if(group.agents.begin(), group.agents.end(), [](const auto& agent) { return agent.state != AgentState::kNoPod; });
+    if (group.state->scheduled && static_cast<std::size_t>(pods) >= *group.state->scheduled) continue;
     const auto before = nodes.size();
     for (const auto& agent : group.agents) {
       if (agent.state == AgentState::kNoPod && agent.reachable) nodes.push_back(agent.node);
@@ -218,7 +222,7 @@ std::vector<Finding> pod_findings(const PolicyState& state, const Agents& agents
   add_image_findings(agents, findings);
   add_start_findings(state, agents, findings);
   const bool refused = add_refused(state, agents, findings);
-  const bool left_out = !refused && add_left_out(agents, findings);
+  const bool left_out = add_left_out(agents, findings);
   add_unschedulable(agents, findings);
   add_silent(state, agents, findings);
   add_rollout(state, agents, refused || left_out, findings);

@@ -34,11 +34,12 @@ std::string time_of(const Json& event) {
   return last != event.end() && last->is_string() ? last->get<std::string>() : kube::metadata(event, "creationTimestamp");
 }
 
-// The newest of the Events by which the DaemonSet's controller says that it could not make a pod. They outlive their cause by up to an
+// What the DaemonSet's controller said when it could not make a pod, if it has made none since: Events outlive their cause by up to an
 // hour.
 std::optional<std::string> refused(const Cluster& cluster, const std::string& group) {
   std::optional<std::string> words;
-  std::string newest;
+  std::string newest;  // all times have one form, so that they compare as text
+  for (const auto& pod : cluster.pods().with_label(kByGroup, group)) newest = std::max(newest, kube::metadata(*pod, "creationTimestamp"));
   for (const auto& daemon_set : cluster.daemon_sets().with_label(kByGroup, group)) {
     for (const auto& event : cluster.refusals().all()) {
       if (event->at("involvedObject").value("uid", "") != kube::metadata(*daemon_set, "uid") || time_of(*event) < newest) continue;

@@ -47,7 +47,7 @@ struct GroupState {
   // nodes have had the group's label for some seconds.
   std::optional<std::size_t> scheduled;
   std::vector<AgentPod> pods;
-  std::optional<std::string> refused;  // what the DaemonSet's controller said last when it could not make a pod
+  std::optional<std::string> refused;  // what the DaemonSet's controller said when it could not make a pod; none was made since
   std::vector<render::MissingReference> missing;
   std::optional<std::string> apply_error;  // its objects could not be made or written: the agent's or the API server's words
   bool apply_refused = false;              // invalid or forbidden: trying again alone does not help

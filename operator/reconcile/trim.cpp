@@ -103,8 +103,8 @@ void trim_namespace(Json& ns) {
 }
 
 void trim_pod(Json& pod) {
-  Json metadata =
-      only(member(pod, "metadata"), {"name", "namespace", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp"});
+  Json metadata = only(member(pod, "metadata"),
+                       {"name", "namespace", "uid", "labels", "annotations", "resourceVersion", "creationTimestamp", "deletionTimestamp"});
   keep_ours(metadata, "annotations");
   keep_ours(metadata, "labels");
   Json spec = only(member(pod, "spec"), {"nodeName"});

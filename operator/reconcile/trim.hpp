@@ -9,9 +9,9 @@ namespace cistern::reconcile {
 void trim_node(kube::Json& node);
 // name, namespace, labels.
 void trim_namespace(kube::Json& ns);
-// What says where an agent runs (or shall run), whether it is ready, and what keeps it from it: names, labels and annotations of ours,
-// nodeName, or the affinity while there is none, phase, podIP, whether it is ready, why it is not scheduled, how its containers wait or
-// end.
+// What says where an agent runs (or shall run) and since when, whether it is ready, and what keeps it from it: names, times, labels and
+// annotations of ours, nodeName, or the affinity while there is none, phase, podIP, whether it is ready, why it is not scheduled, how its
+// containers wait or end.
 void trim_pod(kube::Json& pod);
 // What it is about, what it says and when.
 void trim_event(kube::Json& event);

@@ -78,8 +78,8 @@ def test_a_change_during_a_large_download_is_in_force_within_five_seconds_and_br
     time.sleep(1)
     old = ready.hash_in_force("node1")
     pods = {name: pod["metadata"]["uid"] for name, pod in ready.agents().items()}
-    ready.apply(policy(retries=7))
     start = time.monotonic()
+    ready.apply(policy(retries=7))
     ready.wait_in_force(but=old, interval=0.1)
     took = time.monotonic() - start
     assert download.poll() is None, "the download was meant to last longer than the change"

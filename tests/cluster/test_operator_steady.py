@@ -36,16 +36,17 @@ def outside(without_operators, cluster):
 
 
 def settle(cluster, operator):
-    """Waits until it has written nothing for a while: one that begins to lead learns of its agents one by one."""
+    """Waits until it has written nothing for a while: one that begins to lead learns of its agents one by one, and those whose first answer was late are
+    asked again within half a minute."""
     seen = [None, time.monotonic()]
 
     def quiet():
         count = operator.mutating_requests()
         if count != seen[0]:
             seen[:] = count, time.monotonic()
-        return time.monotonic() - seen[1] > 5
+        return time.monotonic() - seen[1] > 35
 
-    cluster.wait_for("its first writes to be over", quiet, 120)
+    cluster.wait_for("its first writes to be over", quiet, 180)
 
 
 def written(cistern):
@@ -62,16 +63,12 @@ def test_a_hundred_resyncs_write_nothing(outside, without_operators, cluster):
     def resyncs():
         return operator.metric("cistern_resyncs_total")
 
-    # On a busy machine an agent may fail to answer for a moment, which the status has to tell: then it is seen again from there on.
-    for _ in range(4):
-        settle(cluster, operator)
-        times, own, start = written(cistern), operator.mutating_requests(), resyncs()
-        assert times and all(times.values())
-        cluster.wait_for("a hundred resyncs", lambda: resyncs() >= start + 100, 180)
-        if operator.mutating_requests() == own and written(cistern) == times:
-            break
-    else:
-        pytest.fail(f"it writes although nothing changes:\n{operator.log.read_text()[-3000:]}")
+    settle(cluster, operator)
+    times, own, start = written(cistern), operator.mutating_requests(), resyncs()
+    assert times and all(times.values())
+    cluster.wait_for("a hundred resyncs", lambda: resyncs() >= start + 100, 180)
+    assert operator.mutating_requests() == own, f"it writes although nothing changes:\n{operator.log.read_text()[-3000:]}"
+    assert written(cistern) == times
     assert cistern.is_true("Ready")
 
 

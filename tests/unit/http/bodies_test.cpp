@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "support.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::http {
 namespace {
@@ -19,13 +20,8 @@ std::string pattern(std::size_t size) {
 }
 
 std::shared_ptr<const File> file_of(const std::string& content) {
-  char path[] = "/tmp/cistern-http-XXXXXX";
-  const int descriptor = ::mkstemp(path);
-  ::unlink(path);
-  std::size_t written = 0;
-  while (written < content.size())
-    written += static_cast<std::size_t>(::write(descriptor, content.data() + written, content.size() - written));
-  return std::make_shared<const File>(descriptor);
+  const fakes::TemporaryFolder folder;
+  return std::make_shared<const File>(::open(folder.write("content", content).c_str(), O_RDONLY | O_CLOEXEC));
 }
 
 Awaitable<Response> respond_with(Slice slice) {

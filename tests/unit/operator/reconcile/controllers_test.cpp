@@ -195,6 +195,15 @@ TEST_P(ClusterTest, PodsThatTheApiServerRefusesAreTold) {
   EXPECT_THAT(condition("default", "Ready"), HasSubstr("exceeded quota: few. Raise the namespace's ResourceQuota"));
   daemon_sets_->refuse_pods("");
   EXPECT_TRUE(eventually([&] { return is_ready("default"); })) << policy("default").dump(1);
+
+  // The Events stay for an hour. That n1's pod was made since says that the refusal is over, also while n2's is still to come.
+  daemon_sets_->hold_pods(true);
+  add_node("n2");
+  EXPECT_TRUE(eventually([&] { return condition("default", "Ready").starts_with("False RollingOut"); })) << policy("default").dump(1);
+  std::this_thread::sleep_for(2 * options.policy.settle);
+  EXPECT_THAT(condition("default", "Ready"), StartsWith("False RollingOut"));
+  daemon_sets_->hold_pods(false);
+  EXPECT_TRUE(eventually([&] { return is_ready("default"); }));
 }
 
 TEST_P(ClusterTest, OfTwoPoliciesOneOwnsANodeUntilItGoes) {

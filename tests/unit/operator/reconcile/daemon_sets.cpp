@@ -108,12 +108,12 @@ bool DaemonSets::refuse(const Json& set) {
                       {"reason", "FailedCreate"},
                       {"message", words},
                       {"type", "Warning"},
-                      {"lastTimestamp", fmt::format("2026-01-01T00:{:02}:{:02}Z", refusals_ / 60 % 60, refusals_ % 60)}});
+                      {"lastTimestamp", fmt::format("2020-01-01T00:{:02}:{:02}Z", refusals_ / 60 % 60, refusals_ % 60)}});
   return true;
 }
 
 void DaemonSets::make_pod(const Json& set, const std::string& node) {
-  if (refuse(set)) return;
+  if (held_ || refuse(set)) return;
   const Json& pod_template = set.at("spec").at("template");
   Json metadata = pod_template.at("metadata");
   metadata["name"] = fmt::format("{}-{}", kube::metadata(set, "name"), node);

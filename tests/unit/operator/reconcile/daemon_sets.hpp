@@ -26,6 +26,8 @@ class DaemonSets final : public AgentProbe {
   void kill_node(const std::string& name);
   // From now on no pod can be made, for this reason; empty: it can again.
   void refuse_pods(std::string words);
+  // For as long as this is so none is made, and nothing is said of it: as in the moment in which an ended pod is replaced.
+  void hold_pods(bool hold) { held_ = hold; }
   // What every agent has counted since its start.
   void set_counters(AgentReport counters);
 
@@ -47,6 +49,7 @@ class DaemonSets final : public AgentProbe {
   std::set<std::string> dead_nodes_;
   std::map<std::string, std::string> hash_at_;  // address → what the agent there has in force
   AgentReport counters_;
+  std::atomic<bool> held_ = false;
   std::string refusal_;
   unsigned refusals_ = 0;
   unsigned next_address_ = 1;

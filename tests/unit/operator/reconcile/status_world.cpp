@@ -179,6 +179,17 @@ void pods_refused(World& world) {
       "Error creating: pods \"cistern-default-x7k2p\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=3, limited: pods=3";
 }
 
+// Every node that the DaemonSet takes has its pod: what was refused once is not why the others have none.
+void nodes_left_out_after_a_refusal(World& world) {
+  pods_refused(world);
+  world.group().scheduled = 1;
+}
+
+void nodes_left_out_and_pods_refused(World& world) {
+  pods_refused(world);
+  world.group().scheduled = 2;
+}
+
 // By something that may work again by itself.
 void pods_refused_for_now(World& world) {
   world.group().pods.resize(1);
@@ -278,6 +289,8 @@ const std::vector<Case>& cases() {
       {"unschedulable", unschedulable},
       {"nodes_left_out", nodes_left_out},
       {"pods_refused", pods_refused},
+      {"nodes_left_out_after_a_refusal", nodes_left_out_after_a_refusal},
+      {"nodes_left_out_and_pods_refused", nodes_left_out_and_pods_refused},
       {"pods_refused_for_now", pods_refused_for_now},
       {"some_unreachable", some_unreachable},
       {"all_unreachable", all_unreachable},
