@@ -74,7 +74,8 @@ void RequestCounters::count(const http::Annotation& annotation, unsigned status,
   add(shard.requests[ecosystem][result][code], 1);
   add(shard.durations[static_cast<std::size_t>(bucket)], 1);
   add(shard.duration_sum, static_cast<std::uint64_t>(std::max<std::int64_t>(0, duration.count())));
-  add(shard.sent_bytes, sent_bytes);
+  // What has no ecosystem is about the agent itself (health, these numbers): who asks is no client, and asks for ever.
+  add(shard.sent_bytes, *annotation.ecosystem == '\0' ? 0 : sent_bytes);
 }
 
 std::vector<prometheus::MetricFamily> RequestCounters::collect() const {

@@ -36,11 +36,12 @@ def parse(argv):
     made["up"].add_argument("--nodes", type=count, default=2, metavar="N", help="how many (default 2)")
     made["up"].add_argument("--bare", action="store_true", help="without Cistern")
     made["up"].add_argument("--image", type=pathlib.Path, help=argparse.SUPPRESS)
-    made["kubectl"].add_argument("arguments", nargs=argparse.REMAINDER)
     made["exec"].add_argument("node")
     made["exec"].add_argument("arguments", nargs=argparse.REMAINDER)
     made["load"].add_argument("archive", type=pathlib.Path)
     made["world"].add_argument("action", choices=("unplug", "plug", "requests", "modules"))
+    if argv[:1] == ["kubectl"]:  # whose options may come first, which argparse would take for its own
+        return argparse.Namespace(command="kubectl", arguments=argv[1:])
     return parser.parse_args(argv)
 
 

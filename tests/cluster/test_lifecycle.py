@@ -73,6 +73,8 @@ def test_up_after_a_killed_up_works_and_down_leaves_nothing(other):
     assert output.startswith("1 nodes Ready after ")
     output, _ = command(other, "up").communicate()
     assert output.startswith("The cluster is up: 1 nodes.")
+    output, errors = command(other, "kubectl", "-n", "kube-system", "get", "serviceaccount", "default").communicate()
+    assert output.startswith("NAME") and not errors, "kubectl's own options may come first"
     output, _ = command(other, "kubeconfig").communicate()
     assert output.strip() == str(other.layout.kubeconfig)
     other.wait_for("its node", lambda: [node["metadata"]["name"] for node in other.get("nodes")["items"]] == ["node1"])
