@@ -193,6 +193,35 @@ Result<void> Keeper::forget_storage(const std::string& path) {
   return {};
 }
 
+std::optional<std::string> Keeper::before(const fs::path& path) const {
+  fs::path at = path;
+  for (int links = 0; links < 40; ++links) {
+    const auto resolved = resolve(root_, at);
+    if (!resolved) return std::nullopt;
+    std::string target;
+    if (const auto known = ledger_.files.find(*resolved); known != ledger_.files.end()) {
+      const auto& original = known->second.original;
+      if (!original) return std::nullopt;
+      if (original->kind == Kind::kFile) {
+        const auto content = files_.read(backup_file(original->backup));
+        return content ? std::optional(*content) : std::nullopt;
+      }
+      target = original->target;
+    } else {
+      const auto entry = files_.look(real(*resolved));
+      if (!entry || !*entry) return std::nullopt;
+      if ((*entry)->kind != Kind::kLink) {
+        const auto content = files_.read(real(*resolved));
+        // Ours, and the ledger that knew it is lost: nothing is known of before.
+        return content && !is_ours(*content) ? std::optional(*content) : std::nullopt;
+      }
+      target = (*entry)->target;
+    }
+    at = target.starts_with('/') ? fs::path(target) : resolved->parent_path() / target;
+  }
+  return std::nullopt;
+}
+
 std::vector<Drift> Keeper::look() {
   std::vector<Drift> found;
   for (const auto& [path, file] : ledger_.files) {

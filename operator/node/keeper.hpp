@@ -16,6 +16,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -70,8 +71,11 @@ class Keeper {
   Result<Change> apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config);
   // Everything as before. Files that others have replaced since (no mark of ours) stay as they are and are named.
   Result<Change> restore();
-  // Strict files in their other form; for when nobody will look after the agent.
+  // Strict files in their other form; for when nobody will look after the agent. The configuration is then no longer in force.
   Result<Change> fall_back();
+
+  // What a reader of `path` would find without us, links followed: the file itself, or its original. Empty if there is none.
+  std::optional<std::string> before(const fs::path& path) const;
 
   // Managed files that are not as they should be, in whichever of their forms was written last.
   std::vector<Drift> look();

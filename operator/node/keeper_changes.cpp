@@ -241,6 +241,8 @@ Result<Change> Keeper::fall_back() {
       return fail(planned.error());
     }
   }
+  // So they are written in full again as soon as somebody looks after the agent.
+  if (!transaction.steps.empty()) transaction.next.config.clear();
   return carry_out(transaction);
 }
 

@@ -12,7 +12,7 @@ using Fault = FaultyFileSystem::Fault;
 using Snapshot = std::map<std::string, std::string>;
 
 std::string content(const std::string& what) { return "# managed by cistern\n" + what + "\n"; }
-const std::string kCerts = "/etc/containerd/certs.d/";
+const std::string kHostFolders = "/etc/containerd/certs.d/";
 
 // What changes the node from one state to another.
 struct Scenario {
@@ -22,7 +22,7 @@ struct Scenario {
 };
 
 DesiredFile registry(const std::string& name, const std::string& what) {
-  return {kCerts + name + "/hosts.toml", content(what), content(what)};
+  return {kHostFolders + name + "/hosts.toml", content(what), content(what)};
 }
 
 const std::vector<Scenario> kScenarios = {
@@ -38,10 +38,10 @@ class Crash : public testing::TestWithParam<Scenario> {
   // docker.io: a file of others, with a certificate; quay.io: a link of others.
   static std::unique_ptr<Tree> make_tree(const Scenario& scenario) {
     auto tree = std::make_unique<Tree>();
-    tree->write(kCerts + "docker.io/hosts.toml", "theirs", 0600, 1'500'000'000);
-    tree->write(kCerts + "docker.io/ca.crt", "certificate");
+    tree->write(kHostFolders + "docker.io/hosts.toml", "theirs", 0600, 1'500'000'000);
+    tree->write(kHostFolders + "docker.io/ca.crt", "certificate");
     tree->write("/etc/shared.toml", "shared");
-    tree->link(kCerts + "quay.io/hosts.toml", "/etc/shared.toml");
+    tree->link(kHostFolders + "quay.io/hosts.toml", "/etc/shared.toml");
     RealFileSystem files;
     if (!scenario.first.empty() && !open(files, *tree).apply(scenario.first, Form::kFull, "first")) throw std::runtime_error("apply");
     return tree;
@@ -122,7 +122,7 @@ TEST_P(Crash, AReaderInTheMiddleNeverSeesHalfAFile) {
     }
     const auto now = tree->snapshot(false);
     for (const char* name : {"docker.io", "quay.io", "new.example", "gone.example"}) {
-      const auto path = kCerts + name + "/hosts.toml";
+      const auto path = kHostFolders + name + "/hosts.toml";
       const auto look = [&](const Snapshot& tree_then) { return tree_then.contains(path) ? tree_then.at(path) : ""; };
       ASSERT_TRUE(look(now) == look(old_) || look(now) == look(new_)) << path << " at step " << step;
     }
