@@ -30,7 +30,7 @@ std::map<std::string, std::string> annotations_of(const Report& report) {
           {"cistern.dev/config-hash", report.config_hash},
           {"cistern.dev/applied-hash", report.applied_hash},
           {"cistern.dev/runtime", report.runtime},
-          {"cistern.dev/agent-version", kVersion},
+          {"cistern.dev/agent-version", std::string(kVersion)},
           {"cistern.dev/state", report.state},
           {"cistern.dev/drift", std::to_string(report.drift)},
           {"cistern.dev/repairs", std::to_string(report.repairs)},

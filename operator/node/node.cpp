@@ -178,7 +178,10 @@ class Running {
     spdlog::info("ending: {}", !gone ? "the API server does not say whether this is for good" : *gone ? "for good, files go" : "to come back, files stay");
     worker_.end(gone);
     if (!gone || !*gone) return;
-    report_ = worker_.round({.uninstall_known = true, .uninstalling = true, .group = report_.group});
+    View leaving;
+    leaving.uninstall_known = leaving.uninstalling = true;
+    leaving.group = report_.group;
+    report_ = worker_.round(leaving);
     if (const auto written = lease_.write(report_, owner()); !written) spdlog::info("the Lease was not written: {}", written.error().message);
   }
 

@@ -184,7 +184,7 @@ Result<void> Worker::apply(const Config& config, Report& report) {
   }
   auto layout = lay_out(settings_.root, config, detection_, keeper_);
   if (layout.config_edit) {
-    if (auto changed_it = change_containerd(*layout.config_edit, config); !changed_it) return changed_it;
+    if (auto changed_it = change_containerd(*layout.config_edit); !changed_it) return changed_it;
     layout.files.insert(layout.files.begin(), *layout.config_edit);
   }
   if (auto switched = switch_files(layout, config); !switched) return switched;
@@ -198,7 +198,7 @@ Result<void> Worker::apply(const Config& config, Report& report) {
 }
 
 // containerd reads its own file as it starts only. If it does not start with ours, it gets back the one with which it did.
-Result<void> Worker::change_containerd(const DesiredFile& edit, const Config&) {
+Result<void> Worker::change_containerd(const DesiredFile& edit) {
   const Ledger before = keeper_.ledger();
   if (before.files.contains(edit.path)) return {};
   std::vector<DesiredFile> files = {edit};

@@ -76,7 +76,7 @@ class Worker {
   Situation look(const View& view);
   void act(const Decision& decision, Report& report);
   Result<void> apply(const Config& config, Report& report);
-  Result<void> change_containerd(const DesiredFile& edit, const Config& config);
+  Result<void> change_containerd(const DesiredFile& edit);
   Result<void> switch_files(const Layout& layout, const Config& config);
   Result<void> put_back(const Ledger& before);
   Result<Change> changed(Result<Change> change);
