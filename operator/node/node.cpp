@@ -47,6 +47,8 @@ class Watched final : public kube::Sink {
     return object_;
   }
 
+  void request_stop() { thread_.request_stop(); }
+
   void replace(std::vector<Json> objects) override {
     set(objects.empty() ? std::nullopt : std::optional(std::move(objects.front())));
   }
@@ -114,7 +116,8 @@ class Running {
       if (events_.wait(std::min(report_.next, due))) break;
     }
     end();
-    metrics.update(worker_.counters(), report_);
+    for (auto* watched : {&node_, &uninstall_, &own_lease_}) watched->request_stop();
+    if (config_map_) config_map_->request_stop();
   }
 
  private:
@@ -165,6 +168,7 @@ class Running {
       if (tries > 0) std::this_thread::sleep_for(kAskAgain);
       const auto space = client_.get(kube::kNamespaces, {"", settings_.ns});
       if (space && !kube::metadata(*space, "deletionTimestamp").empty()) return true;
+      if (!space && space.error().code != ErrorCode::kForbidden && space.error().code != ErrorCode::kNotFound) return std::nullopt;
       const auto set = client_.get(kube::kDaemonSets, {settings_.ns, settings_.daemon_set});
       if (set) return !kube::metadata(*set, "deletionTimestamp").empty();
       if (set.error().code == ErrorCode::kNotFound) return true;

@@ -8,7 +8,10 @@ namespace cistern::render {
 
 std::string hosts_toml(const model::Registry& registry, const std::string& mirror) {
   if (!registry.fallback_to_source) {
-    return fmt::format("{}\nserver = \"{}\"\ncapabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
+    // Before 2.0 containerd drops a file without a host (hosts.go, getSortedHosts) and would go to the registry itself.
+    return fmt::format(
+        "{0}\nserver = \"{1}\"\ncapabilities = [\"pull\", \"resolve\"]\n\n[host.\"{1}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark,
+        mirror);
   }
   return fmt::format("{}\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
 }

@@ -78,7 +78,8 @@ TEST(HostsToml, leaves_the_registry_as_the_last_host_or_names_the_agent_alone) {
             "# managed by cistern\n[host.\"http://127.0.0.1:5050\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
   registry.fallback_to_source = false;
   EXPECT_EQ(hosts_toml(registry, "http://127.0.0.1:5050"),
-            "# managed by cistern\nserver = \"http://127.0.0.1:5050\"\ncapabilities = [\"pull\", \"resolve\"]\n");
+            "# managed by cistern\nserver = \"http://127.0.0.1:5050\"\ncapabilities = [\"pull\", \"resolve\"]\n\n"
+            "[host.\"http://127.0.0.1:5050\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
 }
 
 }  // namespace
