@@ -20,7 +20,8 @@ void add(CLI::App* command, const std::string& name, Value& value, const char* d
 }  // namespace
 
 Command::Command(CLI::App& app)
-    : app_(app.add_subcommand("node", "Point this node's container runtime at its cache, as its policy says; --restore takes it off again")) {
+    : app_(app.add_subcommand("node",
+                              "Point this node's container runtime at its cache, as its policy says; --restore takes it off again")) {
   app_->add_flag("--restore", restore_, "Put every file back as it was, without an API server, print each, and end");
   add(app_, "host-root", settings_.worker.root, "Where the host's file system is");
   add(app_, "state", settings_.state, "Folder on the host for backups and the ledger of what is ours");

@@ -45,8 +45,8 @@ std::string to_text(const Config& config);
 // Of everything but the hash itself: 16 hex digits.
 std::string hash_of(const Config& config);
 
-// Strict: unknown, missing or malformed fields and a hash that is not the content's are kInvalid, naming the field. What it lets through may
-// be written into TOML files and file names as it is.
+// Strict: unknown, missing or malformed fields and a hash that is not the content's are kInvalid, naming the field. What it lets through
+// may be written into TOML files and file names as it is.
 Result<Config> parse_config(std::string_view text);
 
 std::string_view to_string(Mode mode);

@@ -59,7 +59,8 @@ void Events::watch(const std::vector<std::filesystem::path>& folders) {
   std::map<std::filesystem::path, int> next;
   for (const auto& folder : folders) {
     // Adding one again gives the same number; one that was deleted and made again gives another.
-    const int number = ::inotify_add_watch(files_, folder.c_str(), IN_CLOSE_WRITE | IN_MOVE | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_ONLYDIR);
+    const int number = ::inotify_add_watch(files_, folder.c_str(),
+                                           IN_CLOSE_WRITE | IN_MOVE | IN_CREATE | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF | IN_ONLYDIR);
     if (number >= 0) next[folder] = number;
   }
   for (const auto& [folder, number] : watched_) {

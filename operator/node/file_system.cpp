@@ -75,7 +75,8 @@ Result<void> set_attributes(int file, const Attributes& wanted, const fs::path& 
     }
   }
   if (!wanted.modified) return {};
-  const std::array<timespec, 2> times = {timespec{0, UTIME_OMIT}, timespec{*wanted.modified / kNanoseconds, *wanted.modified % kNanoseconds}};
+  const std::array<timespec, 2> times = {timespec{0, UTIME_OMIT},
+                                         timespec{*wanted.modified / kNanoseconds, *wanted.modified % kNanoseconds}};
   return ::futimens(file, times.data()) == 0 ? Result<void>() : failed("set the time of", path);
 }
 
@@ -88,7 +89,10 @@ Result<std::optional<Entry>> RealFileSystem::look(const fs::path& path) {
     return failed("look at", path);
   }
   Entry entry;
-  entry.kind = S_ISREG(info.st_mode) ? Kind::kFile : S_ISDIR(info.st_mode) ? Kind::kFolder : S_ISLNK(info.st_mode) ? Kind::kLink : Kind::kOther;
+  entry.kind = S_ISREG(info.st_mode)   ? Kind::kFile
+               : S_ISDIR(info.st_mode) ? Kind::kFolder
+               : S_ISLNK(info.st_mode) ? Kind::kLink
+                                       : Kind::kOther;
   entry.inode = info.st_ino;
   entry.attributes = {info.st_mode & 07777, info.st_uid, info.st_gid, info.st_mtim.tv_sec * kNanoseconds + info.st_mtim.tv_nsec, {}};
   if (entry.kind == Kind::kFile) entry.attributes.extended = extended_of(path);

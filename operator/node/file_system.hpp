@@ -1,5 +1,5 @@
-// What the node program does to the host's files, as single steps that either happen or do not. An interface, so that tests can fail each of
-// them, or end the program between any two. Blocks on the disk; any thread.
+// What the node program does to the host's files, as single steps that either happen or do not. An interface, so that tests can fail each
+// of them, or end the program between any two. Blocks on the disk; any thread.
 #pragma once
 
 #include <sys/types.h>
@@ -72,9 +72,9 @@ class RealFileSystem final : public FileSystem {
   Result<void> sync_folder(const fs::path& path) override;
 };
 
-// Where a path of the host leads, as the host itself sees it: symbolic links are followed below `root`, an absolute one from `root` again, so
-// that it does not matter where the host's file system is mounted. The last element is not followed; what does not exist stays as written.
-// kInvalid for a loop.
+// Where a path of the host leads, as the host itself sees it: symbolic links are followed below `root`, an absolute one from `root` again,
+// so that it does not matter where the host's file system is mounted. The last element is not followed; what does not exist stays as
+// written. kInvalid for a loop.
 Result<fs::path> resolve(const fs::path& root, const fs::path& path);
 
 }  // namespace cistern::node

@@ -61,8 +61,9 @@ Result<void> RealHost::reload_crio() {
     any = true;
   }
   if (any) return {};
-  return fail(ErrorCode::kNotFound,
-              "no process crio is in sight to be told of it; give the pod hostPID, or set auto_reload_registries = true in CRI-O's configuration");
+  return fail(
+      ErrorCode::kNotFound,
+      "no process crio is in sight to be told of it; give the pod hostPID, or set auto_reload_registries = true in CRI-O's configuration");
 }
 
 // In the child, between fork and exec: only what is safe there.

@@ -70,9 +70,8 @@ Result<void> Keeper::read_ledger() {
   if (!text) return fail(text.error());
   auto ledger = parse_ledger(*text);
   if (!ledger) {
-    return fail(ledger.error().in(fmt::format(
-        "{} can not be read; what was there before is in {}, and files of ours begin with \"{}\"", file.string(),
-        (state_ / "backup").string(), render::kMark)));
+    return fail(ledger.error().in(fmt::format("{} can not be read; what was there before is in {}, and files of ours begin with \"{}\"",
+                                              file.string(), (state_ / "backup").string(), render::kMark)));
   }
   ledger_ = std::move(*ledger);
   return {};

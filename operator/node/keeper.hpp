@@ -1,4 +1,5 @@
-// The files of ours on this node: written, looked after and put back. One thread at a time; one process on a node (a lock in the state folder).
+// The files of ours on this node: written, looked after and put back. One thread at a time; one process on a node (a lock in the state
+// folder).
 //
 // A change is one transaction, however many files it has:
 //   1. originals that are in the way are copied into the backup folder, and the ledger says what is about to change;
@@ -6,12 +7,12 @@
 //   3. one after the other, what is there gets a second name and the new file is renamed over it, folders synced;
 //   4. the ledger says what is there now. That is the moment at which the change has happened;
 //   5. second names, folders that became empty and backups that nobody needs go away.
-// An error in 1 to 4 takes everything back by renames, which need no space. After a crash `open` does the same, so that the next start finds
-// either all of the old or all of the new.
+// An error in 1 to 4 takes everything back by renames, which need no space. After a crash `open` does the same, so that the next start
+// finds either all of the old or all of the new.
 //
-// A reader in the middle (containerd reads hosts.toml at each pull) finds for each registry the old file or the new one, each valid by itself and
-// complete: registries do not depend on each other. Files are changed in the order given, so that strict ones, after which a registry has no other
-// way, come last.
+// A reader in the middle (containerd reads hosts.toml at each pull) finds for each registry the old file or the new one, each valid by
+// itself and complete: registries do not depend on each other. Files are changed in the order given, so that strict ones, after which a
+// registry has no other way, come last.
 #pragma once
 
 #include <functional>
@@ -54,8 +55,8 @@ struct Change {
 
 class Keeper {
  public:
-  // Paths on the host are below `root`; `state` is on the host. Makes the state folder, locks it, reads the ledger and takes back what a former
-  // process did not finish. kUnavailable if another process has it; kCorrupt if the ledger can not be read, with what to do.
+  // Paths on the host are below `root`; `state` is on the host. Makes the state folder, locks it, reads the ledger and takes back what a
+  // former process did not finish. kUnavailable if another process has it; kCorrupt if the ledger can not be read, with what to do.
   static Result<Keeper> open(FileSystem& files, const fs::path& root, const fs::path& state);
   // Whether there is anything to open: a node on which we never changed a file has no ledger.
   static bool exists(const fs::path& root, const fs::path& state);
@@ -66,8 +67,8 @@ class Keeper {
   const Ledger& ledger() const { return ledger_; }
   bool holds_nothing() const { return ledger_.files.empty(); }
 
-  // Makes the node's files exactly these: others of ours are put back as before. What is so already is not written. Unmanaged files, and what is
-  // no file (a folder), are left. `config` is remembered with them. An error has changed nothing.
+  // Makes the node's files exactly these: others of ours are put back as before. What is so already is not written. Unmanaged files, and
+  // what is no file (a folder), are left. `config` is remembered with them. An error has changed nothing.
   Result<Change> apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config);
   // Everything as before. Files that others have replaced since (no mark of ours) stay as they are and are named.
   Result<Change> restore();

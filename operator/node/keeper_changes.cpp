@@ -117,8 +117,8 @@ Result<void> Keeper::plan_restore(Transaction& transaction, const std::string& p
   } else if (file.original) {
     const auto content = files_.read(backup_file(file.original->backup));
     if (!content || Sha256::of(*content).hex() != file.original->digest) {
-      return fail(ErrorCode::kCorrupt, "{}: its backup {} is not what was stored there ({}); put the file back by hand, or mark it \"{}\"", path,
-                  backup_file(file.original->backup).string(), content ? "it was changed" : content.error().message, kUnmanagedMark);
+      return fail(ErrorCode::kCorrupt, "{}: its backup {} is not what was stored there ({}); put the file back by hand, or mark it \"{}\"",
+                  path, backup_file(file.original->backup).string(), content ? "it was changed" : content.error().message, kUnmanagedMark);
     }
     step.to = Step::To::kFile;
     step.content = *content;

@@ -85,7 +85,8 @@ class LayingOut {
     }
     const auto same = [&](const DesiredFile& file) { return file.path == *path; };
     if (std::ranges::any_of(out_.files, same)) {
-      out_.findings.push_back({"NotConfigured", fmt::format("{} shares {} with another registry by a link", registry.name, path->string()), false});
+      out_.findings.push_back(
+          {"NotConfigured", fmt::format("{} shares {} with another registry by a link", registry.name, path->string()), false});
       return;
     }
     runtime_files::MirrorFirst parts;
@@ -114,8 +115,10 @@ class LayingOut {
         continue;
       }
       if (before && fs::path(before->source).filename().string() > own) {
-        out_.findings.push_back({"NotConfigured", fmt::format("{} is set by {}, which counts more than {}: rename it to come before", registry.name,
-                                                              before->source, kCrioFile), false});
+        out_.findings.push_back(
+            {"NotConfigured",
+             fmt::format("{} is set by {}, which counts more than {}: rename it to come before", registry.name, before->source, kCrioFile),
+             false});
       }
       const auto mirror = fmt::format("{}/{}", config_.listen, registry.name);
       const auto soft = runtime_files::registry_with_mirror(registry.name, mirror, before);

@@ -1,5 +1,5 @@
-// Which files a node's runtimes need for a configuration. Reads what is there, since whatever a runtime asked before it still asks after the
-// agent: mirrors of others, their certificates, and what a _default folder says. Writes nothing.
+// Which files a node's runtimes need for a configuration. Reads what is there, since whatever a runtime asked before it still asks after
+// the agent: mirrors of others, their certificates, and what a _default folder says. Writes nothing.
 #pragma once
 
 #include <functional>
@@ -16,9 +16,9 @@ namespace cistern::node {
 inline constexpr std::string_view kCrioFile = "/etc/containers/registries.conf.d/zz-cistern.conf";  // the last that says something counts
 
 struct Layout {
-  std::vector<DesiredFile> files;         // strict ones last
-  std::vector<Finding> findings;          // of single registries; none blocks
-  std::optional<DesiredFile> config_edit; // containerd's own file, which needs a restart
+  std::vector<DesiredFile> files;          // strict ones last
+  std::vector<Finding> findings;           // of single registries; none blocks
+  std::optional<DesiredFile> config_edit;  // containerd's own file, which needs a restart
 };
 
 // `keeper`: what is ours already, and what was there before it.

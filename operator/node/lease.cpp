@@ -47,7 +47,8 @@ SteadyTime LeaseWriter::round(const Report& report, const std::string& owner) {
   if (changed) due_ = std::min(due_, ever_ ? tried_at_ + kFast : now);
   if (now < due_) return due_;
   const auto written = write(report, owner);
-  if (!written && written.error().message != problem_) spdlog::warn("the Lease could not be written reason=\"{}\"", written.error().message);
+  if (!written && written.error().message != problem_)
+    spdlog::warn("the Lease could not be written reason=\"{}\"", written.error().message);
   problem_ = written ? "" : written.error().message;
   const bool fast = report.busy || !written;
   const seconds slow(std::uniform_int_distribution<long>(kSlowest.count() / 2, kSlowest.count())(random_));
@@ -59,15 +60,15 @@ SteadyTime LeaseWriter::round(const Report& report, const std::string& owner) {
 Result<void> LeaseWriter::write(const Report& report, const std::string& owner) {
   const auto annotations = annotations_of(report);
   tried_at_ = clock_.steady();
-  Json lease{{"apiVersion", kube::kLeases.api_version()},
-             {"kind", kube::kLeases.kind},
-             {"metadata",
-              {{"namespace", ns_},
-               {"name", lease_name(node_)},
-               {"labels", {{"app.kubernetes.io/managed-by", "cistern"}, {"app.kubernetes.io/component", "node"}}},
-               {"annotations", annotations}}},
-             {"spec",
-              {{"holderIdentity", node_}, {"leaseDurationSeconds", kLeaseDuration.count()}, {"renewTime", microtime(clock_.wall())}}}};
+  Json lease{
+      {"apiVersion", kube::kLeases.api_version()},
+      {"kind", kube::kLeases.kind},
+      {"metadata",
+       {{"namespace", ns_},
+        {"name", lease_name(node_)},
+        {"labels", {{"app.kubernetes.io/managed-by", "cistern"}, {"app.kubernetes.io/component", "node"}}},
+        {"annotations", annotations}}},
+      {"spec", {{"holderIdentity", node_}, {"leaseDurationSeconds", kLeaseDuration.count()}, {"renewTime", microtime(clock_.wall())}}}};
   if (!owner.empty()) {
     lease["metadata"]["ownerReferences"] = {{{"apiVersion", "v1"}, {"kind", "Node"}, {"name", node_}, {"uid", owner}}};
   }

@@ -78,8 +78,8 @@ Pending pending_of(const json& object) {
 std::string to_text(const Ledger& ledger) {
   json files = json::object();
   for (const auto& [path, file] : ledger.files) files[path] = to_json(file);
-  json object = {{"version", kVersion},        {"files", files},           {"asides", ledger.asides}, {"folders", ledger.folders}, {"backups", ledger.backups},
-                 {"config", ledger.config},    {"storage", ledger.storage}, {"repairs", ledger.repairs}};
+  json object = {{"version", kVersion},       {"files", files},          {"asides", ledger.asides},   {"folders", ledger.folders},
+                 {"backups", ledger.backups}, {"config", ledger.config}, {"storage", ledger.storage}, {"repairs", ledger.repairs}};
   object["pending"] = ledger.pending ? to_json(*ledger.pending) : json();
   return object.dump(1) + "\n";
 }
@@ -87,7 +87,8 @@ std::string to_text(const Ledger& ledger) {
 Result<Ledger> parse_ledger(const std::string& text) {
   try {
     const auto object = json::parse(text);
-    if (object.at("version") != kVersion) return fail(ErrorCode::kCorrupt, "it is of version {}, not {}", object.at("version").dump(), kVersion);
+    if (object.at("version") != kVersion)
+      return fail(ErrorCode::kCorrupt, "it is of version {}, not {}", object.at("version").dump(), kVersion);
     Ledger ledger;
     for (const auto& [path, file] : object.at("files").items()) ledger.files[path] = file_of(file);
     if (const auto& pending = object.at("pending"); !pending.is_null()) ledger.pending = pending_of(pending);

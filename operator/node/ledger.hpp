@@ -1,5 +1,5 @@
-// What is ours on this node, and what was there before: one file in the state folder on the host, replaced as a whole. Values; see `keeper` for
-// what they are for.
+// What is ours on this node, and what was there before: one file in the state folder on the host, replaced as a whole. Values; see `keeper`
+// for what they are for.
 #pragma once
 
 #include <map>

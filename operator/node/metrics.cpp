@@ -15,10 +15,13 @@ struct NodeMetrics::Impl {
   prometheus::Counter& counter(const char* name, const char* help) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
   }
-  prometheus::Gauge& gauge(const char* name, const char* help) { return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({}); }
+  prometheus::Gauge& gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+  }
 
   prometheus::Counter& drift = counter("cistern_node_drift_total", "Files of ours that somebody had changed and that were written again");
-  prometheus::Counter& failures = counter("cistern_node_apply_failures_total", "Changes of the node's files that failed and were taken back");
+  prometheus::Counter& failures =
+      counter("cistern_node_apply_failures_total", "Changes of the node's files that failed and were taken back");
   prometheus::Counter& applies = counter("cistern_node_applies_total", "Configurations that were put in force");
   prometheus::Counter& restores = counter("cistern_node_restores_total", "Times that the node's files were put back as before");
   prometheus::Gauge& drifted = gauge("cistern_node_drifted_files", "Files that are not as they should be, and left so");
@@ -26,7 +29,12 @@ struct NodeMetrics::Impl {
 };
 
 NodeMetrics::NodeMetrics() : impl_(std::make_unique<Impl>()) {
-  prometheus::BuildGauge().Name("cistern_build_info").Help("Version").Register(impl_->registry).Add({{"version", std::string(kVersion)}}).Set(1);
+  prometheus::BuildGauge()
+      .Name("cistern_build_info")
+      .Help("Version")
+      .Register(impl_->registry)
+      .Add({{"version", std::string(kVersion)}})
+      .Set(1);
 }
 NodeMetrics::~NodeMetrics() = default;
 

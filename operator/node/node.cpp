@@ -25,7 +25,7 @@ using kube::Json;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr seconds kCall{5};            // for one request: SIGTERM has to be answered within the pod's grace period
+constexpr seconds kCall{5};             // for one request: SIGTERM has to be answered within the pod's grace period
 constexpr milliseconds kAskAgain{500};  // at the end, of an API server that refuses us
 
 // One object of the API server, kept up to date on a thread of its own.
@@ -49,9 +49,7 @@ class Watched final : public kube::Sink {
 
   void request_stop() { thread_.request_stop(); }
 
-  void replace(std::vector<Json> objects) override {
-    set(objects.empty() ? std::nullopt : std::optional(std::move(objects.front())));
-  }
+  void replace(std::vector<Json> objects) override { set(objects.empty() ? std::nullopt : std::optional(std::move(objects.front()))); }
   void changed(Json object) override { set(std::move(object)); }
   void removed(Json) override { set(std::nullopt); }
   void connected(const Error*) override {}
@@ -92,13 +90,15 @@ class Running {
       : settings_(settings),
         client_(client),
         events_(events),
-        recorder_(kube::make_event_recorder(client, clock_, {.controller = "cistern.dev/node", .instance = "cistern-node-" + settings.node})),
+        recorder_(
+            kube::make_event_recorder(client, clock_, {.controller = "cistern.dev/node", .instance = "cistern-node-" + settings.node})),
         host_(make_host()),
-        worker_(keeper, *host_, clock_,
-                [this](bool warning, const char* reason, const char* action, const std::string& note) {
-                  announce(warning, reason, action, note);
-                },
-                settings.worker),
+        worker_(
+            keeper, *host_, clock_,
+            [this](bool warning, const char* reason, const char* action, const std::string& note) {
+              announce(warning, reason, action, note);
+            },
+            settings.worker),
         lease_(client, clock_, settings.ns, settings.node),
         node_(client, kube::kNodes, "", settings.node, clock_, events),
         uninstall_(client, kube::kConfigMaps, settings.ns, std::string(kUninstallConfigMap), clock_, events),
@@ -158,11 +158,13 @@ class Running {
   void announce(bool warning, const char* reason, const char* action, const std::string& note) {
     const auto node = node_.object();
     if (!node) return;
-    const Json about{{"kind", "Node"}, {"apiVersion", "v1"}, {"metadata", {{"name", settings_.node}, {"uid", kube::metadata(*node, "uid")}}}};
+    const Json about{
+        {"kind", "Node"}, {"apiVersion", "v1"}, {"metadata", {{"name", settings_.node}, {"uid", kube::metadata(*node, "uid")}}}};
     recorder_->record(about, warning ? kube::EventType::kWarning : kube::EventType::kNormal, reason, action, note);
   }
 
-  // Whether Cistern is leaving; nothing: it can not be told. An account that is refused twice has been deleted, which an upgrade never does.
+  // Whether Cistern is leaving; nothing: it can not be told. An account that is refused twice has been deleted, which an upgrade never
+  // does.
   std::optional<bool> is_gone() {
     for (int tries = 0; tries < 2; ++tries) {
       if (tries > 0) std::this_thread::sleep_for(kAskAgain);
@@ -179,14 +181,17 @@ class Running {
 
   void end() {
     const auto gone = is_gone();
-    spdlog::info("ending: {}", !gone ? "the API server does not say whether this is for good" : *gone ? "for good, files go" : "to come back, files stay");
+    spdlog::info("ending: {}", !gone   ? "the API server does not say whether this is for good"
+                               : *gone ? "for good, files go"
+                                       : "to come back, files stay");
     worker_.end(gone);
     if (!gone || !*gone) return;
     View leaving;
     leaving.uninstall_known = leaving.uninstalling = true;
     leaving.group = report_.group;
     report_ = worker_.round(leaving);
-    if (const auto written = lease_.write(report_, owner()); !written) spdlog::info("the Lease was not written: {}", written.error().message);
+    if (const auto written = lease_.write(report_, owner()); !written)
+      spdlog::info("the Lease was not written: {}", written.error().message);
   }
 
   const NodeSettings& settings_;
@@ -226,8 +231,8 @@ Result<void> run_node(const NodeSettings& settings) {
     if (!opened) return fail(opened.error());
     server = std::move(*opened);
   }
-  spdlog::info("running: version={} node={} namespace={} host={} state={}", kVersion, settings.node, settings.ns, settings.worker.root.string(),
-               settings.state.string());
+  spdlog::info("running: version={} node={} namespace={} host={} state={}", kVersion, settings.node, settings.ns,
+               settings.worker.root.string(), settings.state.string());
   {
     Running running(settings, **client, *keeper, *events);
     running.run(metrics);

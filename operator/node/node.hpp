@@ -24,8 +24,8 @@ struct NodeSettings {
 // Blocks until SIGTERM or SIGINT, or until it can not begin. Called once in a process, before any other thread is started.
 Result<void> run_node(const NodeSettings& settings);
 
-// Needs no API server. A line for each file, told as it is done; an error unless everything of ours is gone (files of others that stand in the
-// place of ours are named, and are none).
+// Needs no API server. A line for each file, told as it is done; an error unless everything of ours is gone (files of others that stand in
+// the place of ours are named, and are none).
 Result<void> restore_node(const NodeSettings& settings, const std::function<void(const std::string& line)>& say);
 
 }  // namespace cistern::node

@@ -1,5 +1,5 @@
-// What runs containers on this node, and whether it can be told to ask the agent. Reads the host's files; nothing is run for it: which runtime
-// and which version is in the Node's status, where kubelet has asked the runtime itself.
+// What runs containers on this node, and whether it can be told to ask the agent. Reads the host's files; nothing is run for it: which
+// runtime and which version is in the Node's status, where kubelet has asked the runtime itself.
 #pragma once
 
 #include <optional>
@@ -27,11 +27,11 @@ struct Finding {
 };
 
 struct Detection {
-  std::string runtime = "unknown";           // as HostFacts'
+  std::string runtime = "unknown";  // as HostFacts'
   bool containerd = false;
-  std::vector<std::string> hosts_folders;    // of containerd, as it looks through them: its config_path
-  std::optional<std::string> config_edit;    // containerd's config.toml with config_path set, where that is asked for and safe
-  std::string config_file;                   // containerd's
+  std::vector<std::string> hosts_folders;  // of containerd, as it looks through them: its config_path
+  std::optional<std::string> config_edit;  // containerd's config.toml with config_path set, where that is asked for and safe
+  std::string config_file;                 // containerd's
   bool crio = false;
   std::vector<Finding> findings;
 

@@ -32,7 +32,8 @@ Result<void> remove_storage(const fs::path& root, const std::string& path) {
   if (!resolved) return fail(resolved.error());
   const fs::path folder = root / resolved->relative_path();
   struct stat info {};
-  if (::lstat(folder.c_str(), &info) != 0) return errno == ENOENT ? Result<void>() : fail(system_error(errno, "look at " + folder.string()));
+  if (::lstat(folder.c_str(), &info) != 0)
+    return errno == ENOENT ? Result<void>() : fail(system_error(errno, "look at " + folder.string()));
   if (!S_ISDIR(info.st_mode) || info.st_uid != kAgentUser) {
     return fail(ErrorCode::kForbidden, "{} is no folder of the agents' user (uid {}); it stays", folder.string(), kAgentUser);
   }

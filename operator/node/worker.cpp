@@ -14,9 +14,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr milliseconds kLookAgain{200};      // between two probes
-constexpr std::size_t kMostRepairs = 5;      // in …
-constexpr seconds kRepairWindow{60};         // … this time; then somebody else insists, and a fight helps nobody
+constexpr milliseconds kLookAgain{200};  // between two probes
+constexpr std::size_t kMostRepairs = 5;  // in …
+constexpr seconds kRepairWindow{60};     // … this time; then somebody else insists, and a fight helps nobody
 constexpr std::size_t kMostNamed = 8;
 
 std::string listed(const std::vector<std::string>& names) {
@@ -139,9 +139,7 @@ void Worker::act(const Decision& decision, Report& report) {
       for (const auto& finding : layout.findings) append(report.message, finding.message);
       break;
     }
-    case Action::kApply:
-      wait_for_agent(*config_, report);
-      break;
+    case Action::kApply: wait_for_agent(*config_, report); break;
   }
   if (report.state == "Failed") {
     append(report.message, failure_);
@@ -193,7 +191,8 @@ Result<void> Worker::apply(const Config& config, Report& report) {
   failure_.clear();
   for (const auto& finding : layout.findings) append(report.message, finding.message);
   announce_(false, "RuntimeConfigured", "Apply",
-            fmt::format("{} asks {} first for {} registries (configuration {})", detection_.runtime, config.mirror, config.registries.size(), config.hash));
+            fmt::format("{} asks {} first for {} registries (configuration {})", detection_.runtime, config.mirror,
+                        config.registries.size(), config.hash));
   return {};
 }
 
@@ -269,16 +268,16 @@ void Worker::restore(const std::string& why, Report& report) {
   for (const auto& left : restored->left) append(report.message, left);
   if (!held) return;
   ++counters_.restores;
-  announce_(false, "RuntimeRestored", "Restore",
-            fmt::format("the node's files are as before{}{}", why.empty() ? "" : ": ", why));
+  announce_(false, "RuntimeRestored", "Restore", fmt::format("the node's files are as before{}{}", why.empty() ? "" : ": ", why));
 }
 
 void Worker::repair(Report& report) {
   const auto now = clock_.steady();
   std::erase_if(repairs_, [&](SteadyTime at) { return now - at >= kRepairWindow; });
   if (repairs_.size() >= kMostRepairs) {
-    append(report.message, fmt::format("files were mended {} times within a minute and are changed by somebody again; mark them \"{}\" or find out who",
-                                       kMostRepairs, kUnmanagedMark));
+    append(report.message,
+           fmt::format("files were mended {} times within a minute and are changed by somebody again; mark them \"{}\" or find out who",
+                       kMostRepairs, kUnmanagedMark));
     report.next = std::min(report.next, repairs_.front() + kRepairWindow);
     return;
   }
@@ -304,7 +303,8 @@ void Worker::report_drift(Report& report) {
   }
   const auto names = listed(unmanaged);
   if (!names.empty()) append(report.message, fmt::format("left alone, as marked: {}", names));
-  if (names != said_unmanaged_ && !names.empty()) announce_(false, "Unmanaged", "LeaveAlone", fmt::format("{}: marked \"{}\"", names, kUnmanagedMark));
+  if (names != said_unmanaged_ && !names.empty())
+    announce_(false, "Unmanaged", "LeaveAlone", fmt::format("{}: marked \"{}\"", names, kUnmanagedMark));
   said_unmanaged_ = names;
 }
 
@@ -348,7 +348,8 @@ void Worker::end(std::optional<bool> gone) {
   const auto storage = keeper_.ledger().storage;
   for (const auto& [path, keep] : storage) {
     if (!keep) {
-      if (const auto removed = remove_storage(settings_.root, path); !removed) spdlog::warn("the cache folder stays: {}", removed.error().message);
+      if (const auto removed = remove_storage(settings_.root, path); !removed)
+        spdlog::warn("the cache folder stays: {}", removed.error().message);
     }
     (void)keeper_.forget_storage(path);
   }

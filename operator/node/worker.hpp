@@ -1,5 +1,5 @@
-// Looks at what is known, decides (decide.hpp) and does it, one round after the other. One thread. Knows no API server: what that says comes in as
-// a View, what it shall be told goes out as a Report.
+// Looks at what is known, decides (decide.hpp) and does it, one round after the other. One thread. Knows no API server: what that says
+// comes in as a View, what it shall be told goes out as a Report.
 #pragma once
 
 #include <functional>
@@ -32,8 +32,8 @@ using Announce = std::function<void(bool warning, const char* reason, const char
 
 struct Report {
   std::string group;
-  std::string config_hash;             // what the group's ConfigMap asks for; empty: nothing is known
-  std::string applied_hash = "none";   // what is in force on the node; "none": nothing of ours
+  std::string config_hash;            // what the group's ConfigMap asks for; empty: nothing is known
+  std::string applied_hash = "none";  // what is in force on the node; "none": nothing of ours
   std::string runtime;
   std::string state;
   std::string message;
@@ -49,11 +49,11 @@ struct Report {
 struct WorkerSettings {
   fs::path root = "/";
   std::string containerd_config = "/etc/containerd/config.toml";
-  std::chrono::milliseconds check{60000};          // for drift; up to a quarter more or less
-  std::chrono::milliseconds missing_grace{2000};   // a ConfigMap that is gone may be about to come back
-  std::chrono::milliseconds agent_patience{10000}; // for the probe after a change
+  std::chrono::milliseconds check{60000};             // for drift; up to a quarter more or less
+  std::chrono::milliseconds missing_grace{2000};      // a ConfigMap that is gone may be about to come back
+  std::chrono::milliseconds agent_patience{10000};    // for the probe after a change
   std::chrono::milliseconds storage_patience{60000};  // for the agent to end before its folder goes
-  std::chrono::milliseconds first_rest{1000};      // after a failure, doubled up to …
+  std::chrono::milliseconds first_rest{1000};         // after a failure, doubled up to …
   std::chrono::milliseconds longest_rest{60000};
 };
 

@@ -10,8 +10,8 @@ std::string hosts_toml(const model::Registry& registry, const std::string& mirro
   if (!registry.fallback_to_source) {
     // Before 2.0 containerd drops a file without a host (hosts.go, getSortedHosts) and would go to the registry itself.
     return fmt::format(
-        "{0}\nserver = \"{1}\"\ncapabilities = [\"pull\", \"resolve\"]\n\n[host.\"{1}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark,
-        mirror);
+        "{0}\nserver = \"{1}\"\ncapabilities = [\"pull\", \"resolve\"]\n\n[host.\"{1}\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+        kMark, mirror);
   }
   return fmt::format("{}\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
 }

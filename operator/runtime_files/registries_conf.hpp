@@ -32,7 +32,8 @@ Result<std::vector<RegistryEntry>> parse_registries_conf(std::string_view text);
 
 // The entry that is in force for exactly this prefix: registries.conf below `root`/etc/containers, then registries.conf.d/*.conf in the
 // order of their names, the last wins. `leave_out`: a file name of registries.conf.d that does not count.
-std::optional<RegistryEntry> registry_entry_in_force(const std::filesystem::path& root, std::string_view prefix, std::string_view leave_out);
+std::optional<RegistryEntry> registry_entry_in_force(const std::filesystem::path& root, std::string_view prefix,
+                                                     std::string_view leave_out);
 
 // Asks `mirror` (HOST:PORT/PATH, plain HTTP) first, then what `before` says, or the registry itself.
 std::string registry_with_mirror(std::string_view registry, std::string_view mirror, const std::optional<RegistryEntry>& before);

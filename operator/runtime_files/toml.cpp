@@ -30,7 +30,8 @@ std::vector<std::string> texts_at(const toml::table& table, std::string_view key
 std::string to_toml(const toml::node& value) {
   std::ostringstream out;
   // Strings of one form only, on one line.
-  const auto flags = toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings & ~toml::format_flags::allow_multi_line_strings;
+  const auto flags =
+      toml::toml_formatter::default_flags & ~toml::format_flags::allow_literal_strings & ~toml::format_flags::allow_multi_line_strings;
   value.visit([&](const auto& node) { out << toml::toml_formatter(node, flags); });
   std::string text = out.str();
   // An array that the formatter breaks over lines is one line here.

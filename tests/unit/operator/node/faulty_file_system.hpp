@@ -39,12 +39,24 @@ class FaultyFileSystem final : public FileSystem {
   }
   Result<void> rename(const fs::path& from, const fs::path& to) override {
     // Names take no space.
-    return step(to, [&] { return real_.rename(from, to); }, false);
+    return step(
+        to, [&] { return real_.rename(from, to); }, false);
   }
-  Result<void> remove(const fs::path& path) override { return step(path, [&] { return real_.remove(path); }, false); }
-  Result<void> make_folder(const fs::path& path) override { return step(path, [&] { return real_.make_folder(path); }); }
-  Result<void> remove_folder(const fs::path& path) override { return step(path, [&] { return real_.remove_folder(path); }, false); }
-  Result<void> sync_folder(const fs::path& path) override { return step(path, [&] { return real_.sync_folder(path); }, false); }
+  Result<void> remove(const fs::path& path) override {
+    return step(
+        path, [&] { return real_.remove(path); }, false);
+  }
+  Result<void> make_folder(const fs::path& path) override {
+    return step(path, [&] { return real_.make_folder(path); });
+  }
+  Result<void> remove_folder(const fs::path& path) override {
+    return step(
+        path, [&] { return real_.remove_folder(path); }, false);
+  }
+  Result<void> sync_folder(const fs::path& path) override {
+    return step(
+        path, [&] { return real_.sync_folder(path); }, false);
+  }
 
  private:
   Result<void> step(const fs::path& path, const std::function<Result<void>()>& action, bool needs_space = true) {

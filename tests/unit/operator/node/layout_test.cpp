@@ -57,8 +57,7 @@ TEST_F(LayoutTest, AFileForEachRegistryStrictOnesLast) {
   const auto layout = lay(config_with({{"strict.example", true}, {"docker.io", false}, {"registry.example:5000", false}}));
   ASSERT_EQ(layout.files.size(), 3U);
   EXPECT_EQ(layout.files[0].path, kCerts + "docker.io/hosts.toml");
-  EXPECT_EQ(layout.files[0].content,
-            "# managed by cistern\n\n[host.\"http://127.0.0.1:5050\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
+  EXPECT_EQ(layout.files[0].content, "# managed by cistern\n\n[host.\"http://127.0.0.1:5050\"]\ncapabilities = [\"pull\", \"resolve\"]\n");
   EXPECT_EQ(layout.files[1].path, kCerts + "registry.example:5000/hosts.toml");
   EXPECT_EQ(layout.files[2].path, kCerts + "strict.example/hosts.toml");
   EXPECT_THAT(asked(layout.files[2].content), ElementsAre("http://127.0.0.1:5050", "server http://127.0.0.1:5050"));
@@ -66,11 +65,13 @@ TEST_F(LayoutTest, AFileForEachRegistryStrictOnesLast) {
 }
 
 TEST_F(LayoutTest, WhatContainerdAskedBeforeItAsksAfterTheAgent) {
-  tree_.write(kCerts + "docker.io/hosts.toml",
-              "server = \"https://corp.example\"\nca = \"corp.crt\"\n[host.\"https://z.example\"]\ncapabilities = [\"pull\"]\n"
-              "client = [[\"a.cert\", \"/abs/a.key\"]]\n[host.\"https://z.example\".header]\nx-token = \"1\"\n[host.\"https://a.example\"]\n");
+  tree_.write(
+      kCerts + "docker.io/hosts.toml",
+      "server = \"https://corp.example\"\nca = \"corp.crt\"\n[host.\"https://z.example\"]\ncapabilities = [\"pull\"]\n"
+      "client = [[\"a.cert\", \"/abs/a.key\"]]\n[host.\"https://z.example\".header]\nx-token = \"1\"\n[host.\"https://a.example\"]\n");
   const auto content = lay(config_with({{"docker.io", false}})).files.at(0).content;
-  EXPECT_THAT(asked(content), ElementsAre("http://127.0.0.1:5050", "https://z.example", "https://a.example", "server https://corp.example"));
+  EXPECT_THAT(asked(content),
+              ElementsAre("http://127.0.0.1:5050", "https://z.example", "https://a.example", "server https://corp.example"));
   EXPECT_THAT(content, HasSubstr("\"ca\" = \"" + kCerts + "docker.io/corp.crt\""));
   EXPECT_THAT(content, HasSubstr(kCerts + "docker.io/a.cert"));
   EXPECT_THAT(content, HasSubstr("\"x-token\" = \"1\""));
@@ -88,8 +89,8 @@ TEST_F(LayoutTest, CertificatesThatContainerdWouldNoLongerLookForAreNamed) {
   // The folder that containerd looks into first.
   EXPECT_EQ(file.path, kCerts + "registry.example_5000_/hosts.toml");
   EXPECT_THAT(file.content, HasSubstr("ca = [\"" + kCerts + "registry.example_5000_/ca.crt\"]"));
-  EXPECT_THAT(file.content, HasSubstr("client = [[\"" + kCerts + "registry.example_5000_/me.cert\", \"" + kCerts +
-                                      "registry.example_5000_/me.key\"]]"));
+  EXPECT_THAT(file.content,
+              HasSubstr("client = [[\"" + kCerts + "registry.example_5000_/me.cert\", \"" + kCerts + "registry.example_5000_/me.key\"]]"));
 }
 
 TEST_F(LayoutTest, AFolderOfOursDoesNotHideWhatDefaultSays) {
@@ -182,7 +183,8 @@ TEST_F(DetectTest, AMissingConfigPathMeansTheUsualFolderFrom2Point2OnOnly) {
 }
 
 TEST_F(DetectTest, RegistryMirrorsAreNeverJoinedByAConfigPath) {
-  tree_.write(kConfigFile, "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]\n");
+  tree_.write(kConfigFile,
+              "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry.mirrors.\"docker.io\"]\nendpoint = [\"https://m\"]\n");
   expect_blocked(kContainerd, "RegistryMirrorsInUse", "move them to");
   EXPECT_FALSE(detect_now(kContainerd, true).config_edit);
 }
@@ -209,11 +211,13 @@ TEST_F(DetectTest, ConfigPathIsAddedOnlyWhenAskedForAndNothingElseChanges) {
   const auto found = detect_now(kContainerd, true);
   ASSERT_TRUE(found.config_edit) << found.summary();
   EXPECT_FALSE(found.blocked());
-  EXPECT_EQ(*found.config_edit, "version = 2\n# note\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/containerd/certs.d\"\n"
-                                "  x = 1\n[debug]\nlevel = \"info\"\n");
+  EXPECT_EQ(*found.config_edit,
+            "version = 2\n# note\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/containerd/certs.d\"\n"
+            "  x = 1\n[debug]\nlevel = \"info\"\n");
   tree_.write(kConfigFile, "version = 2\n[plugins]\n  [plugins.'io.containerd.grpc.v1.cri'.registry]\n    config_path = ''\n    y = 2");
-  EXPECT_EQ(*detect_now(kContainerd, true).config_edit,
-            "version = 2\n[plugins]\n  [plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n    y = 2\n");
+  EXPECT_EQ(
+      *detect_now(kContainerd, true).config_edit,
+      "version = 2\n[plugins]\n  [plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n    y = 2\n");
   tree_.write(kConfigFile, "version = 2\n");
   EXPECT_THAT(*detect_now(kContainerd, true).config_edit, HasSubstr("[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path"));
   tree_.write(kConfigFile, "version = 2\nplugins = {\"io.containerd.grpc.v1.cri\" = {registry = {x = 1}}}\n");

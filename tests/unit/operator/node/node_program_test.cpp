@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "http/server.hpp"
+#include "operator/kube/configuration.hpp"
 #include "operator/node/config.hpp"
 #include "operator/node/lease.hpp"
 #include "operator/render/manifests.hpp"
@@ -48,12 +49,15 @@ class NodeProgram : public testing::Test {
     agent_ = std::move(*http::Server::open(std::move(options), std::move(listeners)));
     agent_->start();
 
-    tree_.write("/etc/containerd/config.toml", "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
+    tree_.write("/etc/containerd/config.toml",
+                "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
     tree_.write(kHosts, "[host.\"https://theirs.example\"]\n", 0640, 1'500'000'000);
     tree_.write("/etc/containerd/certs.d/docker.io/ca.crt", "theirs");
     before_ = tree_.snapshot();
-    std::ofstream(tree_.at("/kubeconfig")) << "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
-                                              "clusters: [{name: c, cluster: {server: \"" << api_.url() << "\"}}]\nusers: [{name: u, user: {}}]\n";
+    std::ofstream(tree_.at("/kubeconfig"))
+        << "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"
+           "clusters: [{name: c, cluster: {server: \""
+        << api_.url() << "\"}}]\nusers: [{name: u, user: {}}]\n";
     before_["/kubeconfig"] = tree_.snapshot().at("/kubeconfig");
 
     config_.group = config_.policy = "default";
@@ -64,8 +68,10 @@ class NodeProgram : public testing::Test {
     config_.storage_path = "/srv/cistern/default";
     api_.put(kube::kNamespaces, {{"metadata", {{"name", kSpace}}}});
     api_.put(kube::kDaemonSets, {{"metadata", {{"namespace", kSpace}, {"name", "cistern-node"}}}});
-    api_.put(kube::kNodes, {{"metadata", {{"name", "n1"}, {"labels", Json::object()}}},
-                            {"status", {{"nodeInfo", {{"containerRuntimeVersion", "containerd://2.1.4"}, {"osImage", "Debian"}, {"kubeletVersion", "v1.34.2"}}}}}});
+    api_.put(kube::kNodes,
+             {{"metadata", {{"name", "n1"}, {"labels", Json::object()}}},
+              {"status",
+               {{"nodeInfo", {{"containerRuntimeVersion", "containerd://2.1.4"}, {"osImage", "Debian"}, {"kubeletVersion", "v1.34.2"}}}}}});
     put_config();
   }
   void TearDown() override {
@@ -75,8 +81,8 @@ class NodeProgram : public testing::Test {
   }
 
   void start() {
-    process_.emplace(fakes::Command{{std::string(CISTERN_BIN_DIR) + "/cistern-operator", "node", "--node-name", "n1", "--host-root", tree_.root(),
-                                     "--kubeconfig", tree_.at("/kubeconfig"), "--check", "1s"}},
+    process_.emplace(fakes::Command{{std::string(CISTERN_BIN_DIR) + "/cistern-operator", "node", "--node-name", "n1", "--host-root",
+                                     tree_.root(), "--kubeconfig", tree_.at("/kubeconfig"), "--check", "1s"}},
                      tree_.at(kState).string() + ".log");
     ASSERT_TRUE(soon([&] { return process_->output().find("running:") != std::string::npos; })) << process_->output();
   }
@@ -90,13 +96,15 @@ class NodeProgram : public testing::Test {
   }
   void put_config() {
     config_.hash = hash_of(config_);
-    api_.put(kube::kConfigMaps, {{"metadata", {{"namespace", kSpace}, {"name", "cistern-node-default"}}}, {"data", {{"node.json", to_text(config_)}}}});
+    api_.put(kube::kConfigMaps,
+             {{"metadata", {{"namespace", kSpace}, {"name", "cistern-node-default"}}}, {"data", {{"node.json", to_text(config_)}}}});
   }
   void label(const Json& group) {
     api_.patch(kube::kNodes, {"", "n1"}, {{"metadata", {{"labels", {{std::string(render::kGroupLabel), group}}}}}});
   }
   void grant() {
-    api_.patch(kube::kLeases, {kSpace, "cistern-node-n1"}, {{"metadata", {{"annotations", {{std::string(kGrantedAnnotation), config_.hash}}}}}});
+    api_.patch(kube::kLeases, {kSpace, "cistern-node-n1"},
+               {{"metadata", {{"annotations", {{std::string(kGrantedAnnotation), config_.hash}}}}}});
   }
   std::string said(const char* what) {
     const auto lease = api_.object(kube::kLeases, {kSpace, "cistern-node-n1"});
@@ -196,11 +204,14 @@ TEST_F(NodeProgram, AtSigtermFilesGoWithTheDaemonSet) {
 
 TEST_F(NodeProgram, AtSigtermFilesGoWithTheNamespaceAndWithAnAccountThatIsRefused) {
   configure();
-  api_.patch(kube::kNamespaces, {"", kSpace}, {{"metadata", {{"deletionTimestamp", "2026-01-01T00:00:00Z"}}}});
+  api_.put(kube::kNamespaces, {{"metadata", {{"name", kSpace}, {"finalizers", {"kubernetes"}}}}});
+  kube::Configuration where;
+  where.server = api_.url();
+  ASSERT_TRUE((*kube::make_client(where, {}))->remove(kube::kNamespaces, {"", kSpace}));
   end();
   EXPECT_EQ(now(), before_);
   ASSERT_EQ(said("applied-hash"), "none");
-  api_.patch(kube::kNamespaces, {"", kSpace}, {{"metadata", {{"deletionTimestamp", nullptr}}}});
+  api_.remove(kube::kNamespaces, {"", kSpace});
   start();
   grant();
   ASSERT_TRUE(says("applied-hash", config_.hash));

@@ -93,14 +93,18 @@ TEST_F(RealRuntimes, ContainerdAsksTheAgentThenWhatItAskedBefore) {
   if (fakes::find_program("containerd").empty() || fakes::find_program("ctr").empty()) GTEST_SKIP() << "containerd is not installed";
   if (::geteuid() != 0) GTEST_SKIP() << "containerd needs root";
   const std::string certs = "/etc/containerd/certs.d/";
-  tree_.write("/etc/containerd/config.toml", "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/containerd/certs.d\"\n");
+  tree_.write("/etc/containerd/config.toml",
+              "version = 2\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/etc/containerd/certs.d\"\n");
   tree_.write(certs + "soft.invalid:5000/hosts.toml",
               fmt::format("server = \"http://{0}/last\"\n[host.\"http://{0}/zz\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
-                          "[host.\"http://{0}/zz\".header]\nx-note = \"1\"\n[host.\"http://{0}/aa\"]\n", registry_.address()));
+                          "[host.\"http://{0}/zz\".header]\nx-note = \"1\"\n[host.\"http://{0}/aa\"]\n",
+                          registry_.address()));
   lay("containerd://1.6.20", {{"soft.invalid:5000", false}, {"strict.invalid", true}});
   const auto socket = tree_.at("/c.sock").string();
-  tree_.write("/c.toml", fmt::format("version = 2\nroot = \"{0}/lib\"\nstate = \"{0}/run\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"
-                                     "[grpc]\naddress = \"{1}\"\n[ttrpc]\naddress = \"{1}.ttrpc\"\n", tree_.root().string(), socket));
+  tree_.write("/c.toml",
+              fmt::format("version = 2\nroot = \"{0}/lib\"\nstate = \"{0}/run\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n"
+                          "[grpc]\naddress = \"{1}\"\n[ttrpc]\naddress = \"{1}.ttrpc\"\n",
+                          tree_.root().string(), socket));
   fakes::Process containerd({{"containerd", "--config", tree_.at("/c.toml")}}, tree_.at("/c.log"));
   for (int i = 0; i < 200 && fakes::run({{"ctr", "--address", socket, "version"}}).code != 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -109,7 +113,8 @@ TEST_F(RealRuntimes, ContainerdAsksTheAgentThenWhatItAskedBefore) {
     const auto ended = fakes::run({{"ctr", "--address", socket, "images", "pull", "--hosts-dir", tree_.at(certs), image}});
     EXPECT_NE(ended.code, 0);
   }
-  EXPECT_THAT(registry_.asked(), ElementsAre("/v2/x/y/manifests/1", "/zz/v2/x/y/manifests/1", "/aa/v2/x/y/manifests/1", "/last/v2/x/y/manifests/1"));
+  EXPECT_THAT(registry_.asked(),
+              ElementsAre("/v2/x/y/manifests/1", "/zz/v2/x/y/manifests/1", "/aa/v2/x/y/manifests/1", "/last/v2/x/y/manifests/1"));
   // The same request again for the strict one, which went nowhere else: its name does not resolve, and containerd did not try.
   const auto strict = fakes::run({{"ctr", "--address", socket, "images", "pull", "--hosts-dir", tree_.at(certs), "strict.invalid/x/z:1"}});
   EXPECT_THAT(strict.output, testing::HasSubstr("not found"));

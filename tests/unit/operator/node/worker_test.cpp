@@ -49,7 +49,8 @@ constexpr const char* kCache = "/var/lib/cistern/default";
 class WorkerTest : public testing::Test {
  protected:
   WorkerTest() {
-    tree_.write("/etc/containerd/config.toml", "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
+    tree_.write("/etc/containerd/config.toml",
+                "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
     before_ = tree_.snapshot();
     config_.group = config_.policy = "default";
     config_.runtimes = {"containerd", "crio"};
@@ -71,9 +72,10 @@ class WorkerTest : public testing::Test {
     WorkerSettings settings;
     settings.root = tree_.root();
     settings.agent_patience = milliseconds(0);
-    worker_.emplace(*keeper_, host_, clock_,
-                    [this](bool, const char* reason, const char*, const std::string& note) { events_.push_back(std::string(reason) + ": " + note); },
-                    settings);
+    worker_.emplace(
+        *keeper_, host_, clock_,
+        [this](bool, const char* reason, const char*, const std::string& note) { events_.push_back(std::string(reason) + ": " + note); },
+        settings);
   }
   Report round(bool granted = true) {
     config_.hash = hash_of(config_);
