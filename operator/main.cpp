@@ -17,6 +17,7 @@
 #include "operator/model/parse.hpp"
 #include "operator/model/schema.hpp"
 #include "operator/model/validate.hpp"
+#include "operator/node/command.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
 #include "operator/render/environment.hpp"
@@ -245,12 +246,19 @@ int main(int argc, char** argv) {
   Arguments arguments;
   const auto commands = add_commands(app, arguments);
   run::Commands cluster_commands(app);
+  node::Command node_command(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kInvalidInput;
   }
-  if (auto logging = set_up_logging("cistern-operator", cluster_commands.log_level()); !logging) return report(logging.error());
+  const bool on_node = node_command.parsed();
+  const auto& log_level = on_node ? node_command.log_level() : cluster_commands.log_level();
+  if (auto logging = set_up_logging(on_node ? "cistern-node" : "cistern-operator", log_level); !logging) return report(logging.error());
+  if (on_node) {
+    const auto done = node_command.execute();
+    return done ? 0 : report(done.error());
+  }
   if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
   for (const auto& command : commands) {
     if (!command.app->parsed()) continue;

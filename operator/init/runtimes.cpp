@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "operator/init/facts.hpp"
-#include "operator/init/toml_lines.hpp"
 #include "operator/render/runtime.hpp"
+#include "operator/runtime_files/containerd_config.hpp"
+#include "operator/runtime_files/hosts_toml.hpp"
+#include "operator/runtime_files/registries_conf.hpp"
 
 namespace cistern::init {
 namespace {
@@ -47,61 +49,42 @@ void read_certs_d(const fs::path& folder, Registries& out) {
     const std::string text = text_of(entry / "hosts.toml");
     RegistryFact fact;
     fact.name = entry.filename().string();
-    if (text.empty() || fact.name == "_default") continue;
+    const auto file = runtime_files::parse_hosts_toml(text);
+    if (text.empty() || !file || fact.name == "_default") continue;
     fact.source = (entry / "hosts.toml").string();
-    const auto tables = read_toml(text);
-    for (const auto& table : tables) {
-      if (table.path.size() != 2 || table.path[0] != "host") continue;
-      const auto* capabilities = table.find("capabilities");
-      const bool pulls = capabilities == nullptr || std::count(capabilities->values.begin(), capabilities->values.end(), "pull") > 0;
-      if (pulls) fact.endpoints.push_back(with_scheme(table.path[1], "https://"));
-      fact.insecure = fact.insecure || table.get("skip_verify") == "true";
+    for (const auto& host : file->hosts) {
+      const bool pulls = host.capabilities.empty() || std::ranges::count(host.capabilities, "pull") > 0;
+      if (pulls) fact.endpoints.push_back(with_scheme(host.url, "https://"));
+      fact.insecure = fact.insecure || host.skip_verify;
     }
-    const std::string server = tables[0].get("server");
-    fact.endpoints.push_back(server.empty() ? home_of(fact.name) : with_scheme(server, "https://"));
+    fact.endpoints.push_back(file->server.empty() ? home_of(fact.name) : with_scheme(file->server, "https://"));
     out.add(std::move(fact));
   }
 }
 
 // containerd's config.toml: config_path, and the older registry.mirrors."NAME".endpoint.
 void read_containerd(const fs::path& root, Registries& out) {
-  const fs::path file = root / "etc/containerd/config.toml";
-  for (const auto& table : read_toml(text_of(file))) {
-    if (const std::string path = table.get("config_path"); !path.empty() && !table.path.empty() && table.path.back() == "registry") {
-      read_certs_d(root / fs::path(path.substr(0, path.find(':'))).relative_path(), out);
-    }
-    const auto mirrors = std::find(table.path.begin(), table.path.end(), "mirrors");
-    if (mirrors == table.path.end() || mirrors + 1 == table.path.end()) continue;
-    if (const auto* endpoint = table.find("endpoint")) out.add({*(mirrors + 1), endpoint->values, false, file.string()});
-  }
+  const auto config = runtime_files::read_containerd_config(root, "/etc/containerd/config.toml");
+  for (const auto& folder : config.folders()) read_certs_d(root / fs::path(folder).relative_path(), out);
+  for (const auto& [name, endpoints] : config.mirrors) out.add({name, endpoints, false, (root / config.file.relative_path()).string()});
   read_certs_d(root / "etc/containerd/certs.d", out);
 }
 
-// registries.conf: [[registry]] with prefix or location, its [[registry.mirror]] tables follow it and are asked first.
+// registries.conf: an entry's mirrors are asked before its location.
 void read_registries_conf(const fs::path& file, Registries& out) {
-  RegistryFact current;
-  std::string home;
-  const auto finish = [&] {
-    if (!home.empty()) current.endpoints.push_back(home);
-    out.add(std::exchange(current, {}));
-    home.clear();
-  };
-  for (const auto& table : read_toml(text_of(file))) {
-    const char* scheme = table.get("insecure") == "true" ? "http://" : "https://";
-    const std::string location = table.get("location");
-    if (table.path == std::vector<std::string>{"registry"}) {
-      finish();
-      current.name = table.get("prefix").empty() ? location : table.get("prefix");
-      current.source = file.string();
-      home = location.empty() || location == current.name ? home_of(current.name) : scheme + location;
-      if (location == current.name && table.get("insecure") == "true") home = scheme + location;
-      // Prefixes of repositories and wildcards have no counterpart.
-      if (current.name.find_first_of("/*") != std::string::npos || table.get("blocked") == "true") current.name.clear();
-    } else if (table.path == std::vector<std::string>{"registry", "mirror"} && !location.empty()) {
-      current.endpoints.push_back(scheme + location);
-    }
+  const auto entries = runtime_files::parse_registries_conf(text_of(file));
+  if (!entries) return;
+  for (const auto& entry : *entries) {
+    // Prefixes of repositories and wildcards have no counterpart.
+    if (entry.blocked || entry.prefix.find_first_of("/*") != std::string::npos) continue;
+    RegistryFact fact;
+    fact.name = entry.prefix;
+    fact.source = file.string();
+    for (const auto& mirror : entry.mirrors) fact.endpoints.push_back((mirror.insecure ? "http://" : "https://") + mirror.location);
+    const bool is_home = entry.location.empty() || (entry.location == entry.prefix && !entry.insecure);
+    fact.endpoints.push_back(is_home ? home_of(fact.name) : (entry.insecure ? "http://" : "https://") + entry.location);
+    out.add(std::move(fact));
   }
-  finish();
 }
 
 }  // namespace

@@ -80,13 +80,6 @@ json agent_container(const model::Agent& agent, const Installation& installation
   return result;
 }
 
-// The folder is the policy's: it stays in use when a node goes to another of its groups, and no other policy's agent finds it.
-std::string host_folder(const plan::Group& group) {
-  std::string folder = group.effective.settings.storage.host_path;
-  while (folder.ends_with('/')) folder.pop_back();
-  return folder + "/" + plan::short_name(group.policy);
-}
-
 json pod_spec(const plan::Group& group, const Installation& installation) {
   const model::Agent& agent = group.effective.settings.agent;
   json spec = {
@@ -119,6 +112,12 @@ json pod_spec(const plan::Group& group, const Installation& installation) {
 }
 
 }  // namespace
+
+std::string host_folder(const plan::Group& group) {
+  std::string folder = group.effective.settings.storage.host_path;
+  while (folder.ends_with('/')) folder.pop_back();
+  return folder + "/" + plan::short_name(group.policy);
+}
 
 nlohmann::json daemon_set(const plan::Group& group, const Owner& owner, const Installation& installation, const std::string& start_hash) {
   const auto labels = object_labels(group.policy, group.name);

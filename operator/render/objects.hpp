@@ -22,6 +22,10 @@ inline constexpr const char* kConfigFolder = "/etc/cistern";
 inline constexpr const char* kCacheFolder = "/var/lib/cistern/cache";
 inline constexpr const char* kAgentFileName = "agent.yaml";
 
+// The agent's cache on its node. It is the policy's: it stays in use when a node goes to another of its groups, and no other policy's agent
+// finds it.
+std::string host_folder(const plan::Group& group);
+
 // `start_hash`: see kStartAnnotation.
 nlohmann::json daemon_set(const plan::Group& group, const Owner& owner, const Installation& installation, const std::string& start_hash);
 

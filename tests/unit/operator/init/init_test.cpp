@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "operator/init/first_policy.hpp"
-#include "operator/init/toml_lines.hpp"
 #include "operator/model/parse.hpp"
 #include "tests/fakes/places/places.hpp"
 
@@ -116,14 +115,6 @@ location = "x"
   EXPECT_THAT(found[2].endpoints, ElementsAre("http://local.example:5000"));
   EXPECT_EQ(found[3].name, "quay.io");
   EXPECT_THAT(found[3].endpoints, ElementsAre("http://q.example/quay", "https://quay.io"));
-}
-
-TEST(Toml, lists_may_go_over_several_lines) {
-  const auto tables = read_toml("a = [\n  \"x\", # one\n  'y',\n]\n[t.'u.v'.w]\nb = true\n");
-  ASSERT_EQ(tables.size(), 2U);
-  EXPECT_THAT(tables[0].entries[0].values, ElementsAre("x", "y"));
-  EXPECT_THAT(tables[1].path, ElementsAre("t", "u.v", "w"));
-  EXPECT_EQ(tables[1].get("b"), "true");
 }
 
 }  // namespace
