@@ -4,6 +4,7 @@
 
 #include "base/encoding.hpp"
 #include "operator/admission/pod_patch.hpp"
+#include "operator/admission/review_reader.hpp"
 
 namespace cistern::admission {
 namespace {
@@ -44,8 +45,9 @@ std::string answer(std::string_view uid, const Json& patch) {
 }  // namespace
 
 Reviewed review(const Rules* rules, std::string_view body) {
-  const auto document = Json::parse(body, nullptr, false);
-  if (document.is_discarded()) return refused("the body is no JSON");
+  const auto read = read_review(body);
+  if (!read) return refused("the body is no JSON");
+  const Json& document = *read;
   if (text(&document, "kind") != kKind) return refused("the body is no AdmissionReview");
   if (text(&document, "apiVersion") != kApiVersion) return refused("the review is of another version");
   const auto* request = member(document, "request");

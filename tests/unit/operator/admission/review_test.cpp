@@ -123,6 +123,15 @@ TEST(Review, of_a_huge_pod_or_a_deep_one_is_answered) {
   EXPECT_FALSE(patch_in(review(&rules, text), "u-1").is_null());
 }
 
+// What the reader leaves out must be of no interest to the decision.
+TEST(Review, decides_as_on_the_whole_pod) {
+  const auto rules = test::large_rules(10, 3);
+  const auto whole = test::realistic_review("ns-3");
+  const auto reviewed = review(&rules, whole.dump());
+  EXPECT_EQ(reviewed.decision.patch, decide(rules, "ns-3", whole["request"]["object"]).patch);
+  EXPECT_EQ(reviewed.decision.patch.size(), 5U * 3U + 3U);
+}
+
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 // In time of the processor, which other programs do not disturb; the whole way, with the listener, is `./cistern bench webhook`.
