@@ -107,7 +107,7 @@ struct Request {
   int version = 11;         // 10 or 11; 20 over HTTP/2
   Headers headers;
   std::string remote;  // the client's address without its port
-  std::string body;    // POST to a listener that allows it (admin), at most 64 KiB; else empty
+  std::string body;    // of a POST to a listener that allows it (ListenerOptions::allow_body); else empty
 
   // target without its query; the query without its '?'.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }

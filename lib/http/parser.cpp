@@ -134,7 +134,7 @@ ParsedHead parse_field(std::string_view line, Request& request, FramingFields& f
 }
 
 // Whatever could be read in two ways is refused: the next one on the path might read it in the other way.
-ParsedHead judge(const Request& request, const FramingFields& framing) {
+ParsedHead judge(const Request& request, const FramingFields& framing, const HeadLimits& limits) {
   if (framing.hosts > 1) return refused(400, "several Host headers");
   if (framing.hosts == 0 && request.version == 11) return refused(400, "no Host header");
   if (framing.bad_content_length) return refused(400, "malformed Content-Length");
@@ -151,7 +151,7 @@ ParsedHead judge(const Request& request, const FramingFields& framing) {
       break;
     case Method::kPost:
       if (framing.transfer_encoding) return refused(411, "send the body with a Content-Length");
-      if (framing.content_length > kMaxBody) return refused(413, "the body may have at most 64 KiB");
+      if (framing.content_length > limits.max_body) return refused(413, "the body is larger than is taken here");
       head.content_length = framing.content_length;
       head.expects_continue = framing.expects_continue && has_body && request.version == 11;
       break;
@@ -201,7 +201,7 @@ ParsedHead parse_head(std::string_view input, const HeadLimits& limits, Request&
     }
     if (consumed > limits.max_size) return refused(431, "request header too large");
     if (line.empty()) {
-      ParsedHead head = judge(request, framing);
+      ParsedHead head = judge(request, framing, limits);
       head.size = consumed;
       return head;
     }

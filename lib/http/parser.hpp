@@ -12,12 +12,12 @@
 namespace cistern::http {
 
 struct HeadLimits {
-  std::size_t max_size = 16 << 10;   // of the whole head: 431 beyond
-  std::size_t max_target = 8 << 10;  // 414 beyond
-  std::size_t max_fields = 100;      // 431 beyond
-  bool allow_body = false;           // POST may have a body of at most kMaxBody bytes
+  std::size_t max_size = 16 << 10;    // of the whole head: 431 beyond
+  std::size_t max_target = 8 << 10;   // 414 beyond
+  std::size_t max_fields = 100;       // 431 beyond
+  bool allow_body = false;            // POST may have a body …
+  std::uint64_t max_body = 64 << 10;  // … of at most so many bytes: 413 beyond
 };
-inline constexpr std::uint64_t kMaxBody = 64 << 10;
 
 struct ParsedHead {
   enum class State { kIncomplete, kComplete, kRefused };

@@ -34,8 +34,11 @@ class SocketServer final : public Server {
   std::size_t connections() const override { return connections_; }
   void reload_certificates() override {
     for (const auto& listener : listeners_) {
-      if (listener->certificates != nullptr) listener->certificates->reload();
+      if (listener->certificates != nullptr && !listener->options.tls_from_memory) listener->certificates->reload();
     }
+  }
+  Result<void> use_certificate(std::size_t listener, const std::string& cert_pem, const std::string& key_pem) override {
+    return listeners_.at(listener)->certificates->use(cert_pem, key_pem);
   }
 
  private:
@@ -60,6 +63,8 @@ Result<void> SocketServer::listen(std::vector<ListenerOptions> listeners) {
       Result<std::unique_ptr<Certificates>> certificates = Certificates::open(options.tls_cert_file, options.tls_key_file);
       if (!certificates) return fail(certificates.error());
       listener->certificates = std::move(*certificates);
+    } else if (options.tls_from_memory) {
+      listener->certificates = std::make_unique<Certificates>();
     }
     listener->options = std::move(options);
     listeners_.push_back(std::move(listener));

@@ -2,11 +2,11 @@
 // accepted it. Handlers are coroutines on that thread; they must not block it.
 //
 // What it does by itself: keep-alive, pipelining, time limits (header 408, idle close, stalled send close), size limits (431), Expect is
-// ignored for requests without body, HEAD, chunking, Date, graceful drain, TLS with certificates reloaded when their files change. What it
-// refuses before a handler sees it, with 400 and a close: whatever could hide a second request. That is GET and HEAD with any
-// Transfer-Encoding or a Content-Length above 0, no or several Hosts (HTTP/1.1), folded headers, several differing Content-Lengths,
-// control characters, a target that is not in origin form (absolute form is 400 too). The rule is checked on the raw fields, because the
-// parser of Beast 1.74 takes "Transfer-Encoding: xchunked" for a request without body.
+// ignored for requests without body and answered with 100 Continue where a body is waited for, HEAD, chunking, Date, graceful drain, TLS
+// with certificates reloaded when their files change. What it refuses before a handler sees it, with 400 and a close: whatever could hide a
+// second request. That is GET and HEAD with any Transfer-Encoding or a Content-Length above 0, no or several Hosts (HTTP/1.1), folded
+// headers, several differing Content-Lengths, control characters, a target that is not in origin form (absolute form is 400 too). The rule
+// is checked on the raw fields, because the parser of Beast 1.74 takes "Transfer-Encoding: xchunked" for a request without body.
 #pragma once
 
 #include <functional>
@@ -42,8 +42,11 @@ using Observer = std::function<void(const Exchange&)>;
 struct ListenerOptions {
   std::string address;  // HOST:PORT, [V6]:PORT; port 0 picks one (Server::port)
   Handler handler;
-  bool allow_body = false;                  // POST with a body of at most 64 KiB (admin)
+  bool allow_body = false;                  // POST with a body (admin, webhook) …
+  Bytes max_body = kib(64);                 // … of at most this; a larger one is 413. It is in memory as a whole
   std::string tls_cert_file, tls_key_file;  // empty: plaintext
+  // TLS with what Server::use_certificate gives, instead of files; until then connections are closed as they come.
+  bool tls_from_memory = false;
 };
 
 struct ServerOptions {
@@ -75,6 +78,9 @@ class Server {
   virtual std::size_t connections() const = 0;
   // Looks at the certificate files and takes new ones into use for new connections; a bad pair is logged and the old one stays.
   virtual void reload_certificates() = 0;
+  // For new connections of a listener with tls_from_memory: a chain and its key, as PEM. kInvalid if they can not be used together; those
+  // in use stay then. Thread-safe.
+  virtual Result<void> use_certificate(std::size_t listener, const std::string& cert_pem, const std::string& key_pem) = 0;
 };
 
 }  // namespace cistern::http

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kFirstBuffer = 1 << 10;  // holds the head of almost any request
 constexpr std::size_t kLargestIdleBuffer = 4 << 10;
+constexpr std::size_t kBodyStep = 16 << 10;
+constexpr std::size_t kLargestIdleBody = 16 << 10;
 constexpr std::chrono::milliseconds kLinger = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 1 << 20;
 
@@ -22,6 +24,7 @@ HeadLimits limits_for(const ServerOptions& options, const Listener& listener) {
   HeadLimits limits;
   limits.max_size = options.max_header.count;
   limits.allow_body = listener.options.allow_body;
+  limits.max_body = listener.options.max_body.count;
   return limits;
 }
 
@@ -100,20 +103,24 @@ Awaitable<> Session::serve() {
 
 Awaitable<bool> Session::read_more() {
   make_room();
-  const std::span<char> room(input_.get() + end_, capacity_ - end_);
+  const std::size_t got = co_await read_some({input_.get() + end_, capacity_ - end_});
+  end_ += got;
+  co_return got != 0;
+}
+
+Awaitable<std::size_t> Session::read_some(std::span<char> room) {
   if (!stream_.is_tls()) {
     boost::system::error_code ec;
-    end_ +=
+    const std::size_t got =
         co_await stream_.socket().async_read_some(asio::buffer(room.data(), room.size()), asio::redirect_error(asio::use_awaitable, ec));
-    co_return !ec;
+    co_return got;
   }
   while (true) {
     const IoResult result = stream_.read(room);
-    end_ += result.bytes;
-    if (result.state == IoState::kDone) co_return true;
-    if (result.state == IoState::kClosed) co_return false;
+    if (result.state == IoState::kDone) co_return result.bytes;
+    if (result.state == IoState::kClosed) co_return 0;
     const bool ready = co_await wait(result.state);
-    if (!ready) co_return false;
+    if (!ready) co_return 0;
   }
 }
 
@@ -125,20 +132,25 @@ Awaitable<bool> Session::read_body(std::uint64_t length, bool expects_continue) 
     if (!sent) co_return false;
   }
   enter(Phase::kHeader, state_.options.header_timeout);
-  while (true) {
-    const std::string_view part = input().substr(0, length - request_.body.size());
-    request_.body.append(part);
-    consume(part.size());
-    if (request_.body.size() == length) co_return true;
-    const bool more = co_await read_more();
-    if (!more) co_return false;
+  std::string& body = request_.body;
+  body.assign(input().substr(0, length));
+  consume(body.size());
+  while (body.size() < length) {
+    // Memory for what has come and a little more, not for what was announced.
+    const std::size_t before = body.size();
+    body.resize(before + std::min<std::size_t>(length - before, kBodyStep));
+    const std::size_t got = co_await read_some({body.data() + before, body.size() - before});
+    body.resize(before + got);
+    if (got == 0) co_return false;
   }
+  co_return true;
 }
 
 Awaitable<bool> Session::exchange(ParsedHead head) {
   started_ = std::chrono::steady_clock::now();
   body_sent_ = 0;
   request_.body.clear();
+  if (request_.body.capacity() > kLargestIdleBody) request_.body.shrink_to_fit();
   if (head.content_length > 0) {
     const bool whole = co_await read_body(head.content_length, head.expects_continue);
     if (!whole && timed_out_) co_await refuse(408, "the body took too long to arrive");

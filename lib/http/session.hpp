@@ -42,7 +42,9 @@ class Session {
 
   Awaitable<bool> shake_hands();
   Awaitable<> serve();
-  // More bytes into the input buffer; false when the connection is over or a time limit has passed.
+  // More bytes; none when the connection is over or a time limit has passed.
+  Awaitable<std::size_t> read_some(std::span<char> room);
+  // The same into the input buffer; false for none.
   Awaitable<bool> read_more();
   Awaitable<bool> read_body(std::uint64_t length, bool expects_continue);
   // One request with its response; whether another may follow.

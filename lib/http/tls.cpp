@@ -1,6 +1,7 @@
 #include "http/tls.hpp"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <spdlog/spdlog.h>
 
 #include <cerrno>
@@ -26,7 +27,8 @@ int select_http_1_1(SSL*, const unsigned char** out, unsigned char* out_size, co
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-Result<std::shared_ptr<SSL_CTX>> make_context(const std::string& cert_file, const std::string& key_file) {
+// Settings, without a certificate.
+Result<std::shared_ptr<SSL_CTX>> make_context() {
   ERR_clear_error();
   std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
   if (!context) return fail(ErrorCode::kInternal, "TLS can not be set up: {}", openssl_reason());
@@ -38,6 +40,13 @@ Result<std::shared_ptr<SSL_CTX>> make_context(const std::string& cert_file, cons
   SSL_CTX_set_alpn_select_cb(context.get(), select_http_1_1, nullptr);
   static constexpr unsigned char kSessionContext[] = "cistern";
   SSL_CTX_set_session_id_context(context.get(), kSessionContext, sizeof kSessionContext - 1);
+  return context;
+}
+
+Result<std::shared_ptr<SSL_CTX>> make_context(const std::string& cert_file, const std::string& key_file) {
+  Result<std::shared_ptr<SSL_CTX>> made = make_context();
+  if (!made) return made;
+  const std::shared_ptr<SSL_CTX>& context = *made;
   if (SSL_CTX_use_certificate_chain_file(context.get(), cert_file.c_str()) != 1) {
     return fail(ErrorCode::kInvalid, "TLS certificate {}: {}", cert_file, openssl_reason());
   }
@@ -47,7 +56,36 @@ Result<std::shared_ptr<SSL_CTX>> make_context(const std::string& cert_file, cons
   if (SSL_CTX_check_private_key(context.get()) != 1) {
     return fail(ErrorCode::kInvalid, "TLS key {} does not belong to certificate {}", key_file, cert_file);
   }
-  return context;
+  return made;
+}
+
+struct BioFree {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
+using Bio = std::unique_ptr<BIO, BioFree>;
+
+// An encrypted key would otherwise ask on the terminal.
+int no_password(char*, int, int, void*) { return 0; }
+
+// The first certificate is the server's, the others its chain.
+bool use_chain(SSL_CTX* context, const std::string& pem) {
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  bool first = true;
+  while (X509* cert = PEM_read_bio_X509(bio.get(), nullptr, &no_password, nullptr)) {
+    const bool taken = first ? SSL_CTX_use_certificate(context, cert) == 1 : SSL_CTX_add1_chain_cert(context, cert) == 1;
+    X509_free(cert);
+    if (!taken) return false;
+    first = false;
+  }
+  return !first;
+}
+
+bool use_key(SSL_CTX* context, const std::string& pem) {
+  const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, &no_password, nullptr);
+  const bool taken = key != nullptr && SSL_CTX_use_PrivateKey(context, key) == 1;
+  EVP_PKEY_free(key);
+  return taken;
 }
 
 }  // namespace
@@ -87,6 +125,21 @@ void Certificates::reload() {
   const std::lock_guard lock(mutex_);
   context_ = std::move(*context);
   spdlog::info("TLS certificate {} is in use for new connections", cert_file_);
+}
+
+Result<void> Certificates::use(const std::string& cert_pem, const std::string& key_pem) {
+  Result<std::shared_ptr<SSL_CTX>> context = make_context();
+  if (!context) return fail(context.error());
+  if (!use_chain(context->get(), cert_pem)) return fail(ErrorCode::kInvalid, "the TLS certificate: {}", openssl_reason());
+  if (!use_key(context->get(), key_pem)) return fail(ErrorCode::kInvalid, "the TLS key: {}", openssl_reason());
+  if (SSL_CTX_check_private_key(context->get()) != 1) {
+    ERR_clear_error();
+    return fail(ErrorCode::kInvalid, "the TLS key does not belong to the certificate");
+  }
+  ERR_clear_error();  // the end of the chain is an error to OpenSSL
+  const std::lock_guard lock(mutex_);
+  context_ = std::move(*context);
+  return {};
 }
 
 Result<Digest> Certificates::digest_of_files() const {

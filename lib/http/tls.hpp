@@ -18,11 +18,17 @@ class Certificates {
   // Both files are PEM; the first may hold a chain. kInvalid, naming the file, where they can not be used together.
   static Result<std::unique_ptr<Certificates>> open(std::string cert_file, std::string key_file);
 
-  // For a new connection: TLS 1.2 or newer, HTTP/1.1 by ALPN, buffers released while idle. A connection keeps the one it began with.
+  // Without files: none, until use() gives one.
+  Certificates() = default;
+
+  // For a new connection: TLS 1.2 or newer, HTTP/1.1 by ALPN, buffers released while idle. A connection keeps the one it began with. Null:
+  // there is none yet.
   std::shared_ptr<SSL_CTX> current() const;
   // Reads the files again if they have changed. A pair that can not be used is logged once and the one in use stays: while two files
   // are replaced there is always a moment in which they do not fit.
   void reload();
+  // Takes this chain and key, as PEM. kInvalid, and the one in use stays, if they can not be used together.
+  Result<void> use(const std::string& cert_pem, const std::string& key_pem);
 
  private:
   Certificates(std::string cert_file, std::string key_file) : cert_file_(std::move(cert_file)), key_file_(std::move(key_file)) {}

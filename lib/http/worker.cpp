@@ -82,6 +82,7 @@ void Worker::admit(const Listener& listener, Socket socket) {
   if (error) return;  // the client has gone already
   if (state_.connections >= state_.options.max_connections) return turn_away(listener, socket);
   const std::shared_ptr<SSL_CTX> tls = listener.certificates == nullptr ? nullptr : listener.certificates->current();
+  if (listener.certificates != nullptr && tls == nullptr) return;  // there is no certificate yet
   Stream stream(std::move(socket), tls, state_.scratch());
   if (tls != nullptr && !stream.is_tls()) return;  // OpenSSL has no memory; plaintext is not the answer to that
   auto session = std::make_unique<Session>(state_, listener, std::move(stream), remote.address().to_string());

@@ -134,11 +134,11 @@ PolicyPlanner* find_owner(std::deque<PolicyPlanner>& planners, model::LabelSelec
   return owner;
 }
 
-bool is_never_ours(const std::string& ns, const std::string& own_namespace) {
+}  // namespace
+
+bool is_never_injected(std::string_view ns, std::string_view own_namespace) {
   return ns == own_namespace || std::find(kSystemNamespaces.begin(), kSystemNamespaces.end(), ns) != kSystemNamespaces.end();
 }
-
-}  // namespace
 
 ClusterPlan plan_cluster(const std::vector<model::Policy>& policies, const std::vector<NodeFacts>& nodes,
                          const std::vector<NamespaceFacts>& namespaces, const std::string& own_namespace) {
@@ -154,7 +154,7 @@ ClusterPlan plan_cluster(const std::vector<model::Policy>& policies, const std::
   }
   ClusterPlan plan;
   for (const auto& ns : namespaces) {
-    if (is_never_ours(ns.name, own_namespace)) continue;
+    if (is_never_injected(ns.name, own_namespace)) continue;
     auto* owner = find_owner(planners, &model::Spec::namespace_selector, ns.labels, &Lost::namespaces);
     if (owner == nullptr) continue;
     owner->own_namespace(ns);

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "operator/model/merge.hpp"
@@ -74,6 +75,9 @@ struct ClusterPlan {
 // Policies must be valid, with unique names.
 ClusterPlan plan_cluster(const std::vector<model::Policy>& policies, const std::vector<NodeFacts>& nodes,
                          const std::vector<NamespaceFacts>& namespaces, const std::string& own_namespace);
+
+// kube-system, kube-public, kube-node-lease and the installation's: never injected, whatever a policy selects.
+bool is_never_injected(std::string_view ns, std::string_view own_namespace);
 
 // As the API server evaluates one: an empty selector selects everything.
 bool selects(const model::LabelSelector& selector, const std::map<std::string, std::string>& labels);

@@ -30,6 +30,9 @@ prometheus::Family<prometheus::Histogram>& histogram(prometheus::Registry& regis
 
 const prometheus::Histogram::BucketBoundaries kSeconds{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60};
 
+// A review takes microseconds, and 3 s at most.
+const prometheus::Histogram::BucketBoundaries kReviewSeconds{0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 1, 3};
+
 double seconds(std::chrono::microseconds duration) { return static_cast<double>(duration.count()) / 1e6; }
 
 MetricFamily state(const char* name, const char* help, double value) {
@@ -82,6 +85,8 @@ Metrics::Metrics(std::string_view version)
       requests_(counter(registry_, "rest_client_requests_total", "Requests to the API server by status code and method.")),
       writes_family_(counter(registry_, "cistern_operator_writes_total",
                              "Mutating requests by method and resource, without Leases and Events; none while nothing changes.")),
+      reviews_(counter(registry_, "controller_runtime_webhook_requests_total", "Admission requests by webhook and HTTP status code.")),
+      review_time_(histogram(registry_, "controller_runtime_webhook_latency_seconds", "Time that an admission request takes.")),
       resyncs_(counter(registry_, "cistern_resyncs_total", "How often everything was looked at again.").Add({})),
       leader_(gauge(registry_, "leader_election_master_status", "1: this replica leads.")),
       policy_ready_(gauge(registry_, "cistern_policy_ready", "1: the policy's Ready condition is True.")),
@@ -115,6 +120,11 @@ void Metrics::request(std::string_view verb, std::string_view resource, const st
   requests_.Add({{"code", code}, {"method", std::string(verb)}}).Increment();
   if (!is_write(verb) || resource == "leases" || resource == "events") return;
   writes_family_.Add({{"method", std::string(verb)}, {"resource", std::string(resource)}}).Increment();
+}
+
+void Metrics::reviewed(const std::string& webhook, unsigned code, std::chrono::microseconds duration) {
+  reviews_.Add({{"code", std::to_string(code)}, {"webhook", webhook}}).Increment();
+  review_time_.Add({{"webhook", webhook}}, kReviewSeconds).Observe(seconds(duration));
 }
 
 double Metrics::writes() const {

@@ -35,6 +35,9 @@ class Metrics {
   // Mutating requests so far, whatever became of them; Leases and Events are not counted.
   double writes() const;
 
+  // A request to a webhook, by its path; `code` is the HTTP status.
+  void reviewed(const std::string& webhook, unsigned code, std::chrono::microseconds duration);
+
   void resynced() { resyncs_.Increment(); }
   void leader(const std::string& lease, bool leads);
   void policy_ready(const std::string& policy, bool ready);
@@ -63,6 +66,8 @@ class Metrics {
   Family<prometheus::Histogram>& queue_time_;
   Family<prometheus::Counter>& requests_;
   Family<prometheus::Counter>& writes_family_;
+  Family<prometheus::Counter>& reviews_;
+  Family<prometheus::Histogram>& review_time_;
   prometheus::Counter& resyncs_;
   Family<prometheus::Gauge>& leader_;
   Family<prometheus::Gauge>& policy_ready_;

@@ -7,6 +7,8 @@
 
 #include "base/glob.hpp"
 #include "config/checks.hpp"
+#include "operator/plan/names.hpp"
+#include "operator/render/manifests.hpp"
 
 namespace cistern::render {
 namespace {
@@ -23,13 +25,19 @@ bool is_served(const std::string& pattern, const std::vector<model::GoUpstream>&
 
 }  // namespace
 
-std::map<std::string, std::string> go_environment(const model::Go& go, const std::string& base) {
+std::map<std::string, std::string> go_environment(const model::Go& go, const std::string& base, const std::string& profile) {
+  return go_environment(std::span(&go, 1), base, profile);
+}
+
+std::map<std::string, std::string> go_environment(std::span<const model::Go> agents, const std::string& base, const std::string& profile) {
   std::map<std::string, std::string> variables;
-  if (go.upstreams.empty()) return variables;
-  variables["GOPROXY"] = base + "/go/" + (go.allow_direct ? "|direct" : "");
+  if (agents.empty() || std::ranges::any_of(agents, [](const model::Go& go) { return go.upstreams.empty(); })) return variables;
+  const model::Go& go = agents.front();
+  variables["GOPROXY"] = base + "/go/" + (profile.empty() ? "" : "~" + profile + "/") + (go.allow_direct ? "|direct" : "");
   std::vector<std::string> unserved;
   for (const auto& pattern : go.private_patterns) {
-    if (!is_served(pattern, go.upstreams)) unserved.push_back(pattern);
+    const bool served = std::ranges::all_of(agents, [&](const model::Go& agent) { return is_served(pattern, agent.upstreams); });
+    if (!served) unserved.push_back(pattern);
   }
   variables["GONOPROXY"] = unserved.empty() ? "none" : fmt::format("{}", fmt::join(unserved, ","));
   if (!go.private_patterns.empty()) variables["GOPRIVATE"] = fmt::format("{}", fmt::join(go.private_patterns, ","));
@@ -43,6 +51,10 @@ std::map<std::string, std::string> go_environment(const model::Go& go, const std
   unchecked.insert(unchecked.end(), go.sumdb.exempt.begin(), go.sumdb.exempt.end());
   if (!unchecked.empty()) variables["GONOSUMDB"] = fmt::format("{}", fmt::join(unchecked, ","));
   return variables;
+}
+
+std::string service_url(const std::string& policy, const std::string& installation_namespace) {
+  return fmt::format("http://cistern-{}.{}.svc:{}", plan::short_name(policy), installation_namespace, kPodsPort);
 }
 
 std::string shell_exports(const std::map<std::string, std::string>& variables) {

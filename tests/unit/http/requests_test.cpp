@@ -123,6 +123,43 @@ TEST(Posts, BringTheirBodyWhereItIsAllowed) {
   EXPECT_EQ(client.answer().body, "POST /l " + large + "\n");
 }
 
+TEST(Posts, AreAsLargeAsTheListenerSaysAndNoLarger) {
+  ListenerOptions listener;
+  listener.allow_body = true;
+  listener.max_body = mib(3);
+  const auto server =
+      serve([](const Request& request) -> Awaitable<Response> { co_return Response::text(200, request.body); }, {}, listener);
+  std::string large(3 << 20, '\0');
+  for (std::size_t i = 0; i < large.size(); ++i) large[i] = static_cast<char>('a' + (i * 2654435761U >> 13) % 26);
+  Client client(server->port(0));
+  for (const std::size_t size : {large.size(), std::size_t{1}, std::size_t{100'000}, std::size_t{0}}) {
+    const auto body = large.substr(0, size);
+    std::thread sender([&] { client.send(fmt::format("POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", size) + body); });
+    EXPECT_TRUE(client.answer().body == body + "\n") << size;
+    sender.join();
+  }
+  client.send(fmt::format("POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", large.size() + 1));
+  EXPECT_EQ(client.answer().status, 413U);
+}
+
+TEST(Posts, ThatEndEarlyAreNoRequest) {
+  ListenerOptions listener;
+  listener.allow_body = true;
+  std::atomic<int> handled = 0;
+  const auto server = serve(
+      [&handled](const Request& request) {
+        ++handled;
+        return echo(request);
+      },
+      {}, listener);
+  {
+    Client client(server->port(0));
+    client.send("POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + std::string(49999, 'x'));
+  }
+  EXPECT_TRUE(eventually([&] { return server->connections() == 0; }));
+  EXPECT_EQ(handled, 0);
+}
+
 TEST(Posts, ThatExpectToBeAskedForTheirBodyAreAsked) {
   ListenerOptions listener;
   listener.allow_body = true;

@@ -177,6 +177,29 @@ TEST_F(TlsServer, KeepsItsCertificateWhenTheFilesAreBad) {
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "fourth");
 }
 
+TEST_F(TlsServer, TakesCertificatesFromMemoryAndAcceptsNobodyBefore) {
+  ListenerOptions in_memory;
+  in_memory.tls_from_memory = true;
+  const auto server = serve(echo, {}, in_memory);
+  EXPECT_FALSE(TlsClient(server->port(0)).connected());
+  const Pair first = self_signed("first");
+  const Pair second = self_signed("second");
+  ASSERT_TRUE(server->use_certificate(0, first.cert, first.key));
+  TlsClient before(server->port(0));
+  EXPECT_EQ(before.common_name(), "first");
+  for (const auto& [cert, key] :
+       {std::pair(first.cert, second.key), std::pair(std::string(), first.key), std::pair(first.cert, std::string("x"))}) {
+    const auto used = server->use_certificate(0, cert, key);
+    ASSERT_FALSE(used);
+    EXPECT_EQ(used.error().code, ErrorCode::kInvalid);
+  }
+  server->reload_certificates();
+  EXPECT_EQ(TlsClient(server->port(0)).common_name(), "first");
+  ASSERT_TRUE(server->use_certificate(0, second.cert + first.cert, second.key));
+  EXPECT_EQ(TlsClient(server->port(0)).common_name(), "second");
+  EXPECT_EQ(before.get("/old"), "GET /old\n");
+}
+
 TEST_F(TlsServer, DoesNotOpenWithAPairThatDoesNotFit) {
   auto mixed = fakes::make_certificate("a");
   mixed.key_pem = fakes::make_certificate("b").key_pem;
