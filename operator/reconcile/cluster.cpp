@@ -47,14 +47,23 @@ Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const
       network_policies_(client, kube::kNetworkPolicies, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
                         of(kube::kNetworkPolicies, handler)),
       pods_(client, kube::kPods, in_namespace(ns_, ""), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)),
+      node_leases_(client, kube::kLeases, in_namespace(ns_, kNodeLeases), clock, trim_object, {}, of(kube::kLeases, handler)),
+      endpoint_slices_(client, kube::kEndpointSlices, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy},
+                       of(kube::kEndpointSlices, handler)),
+      webhooks_(client, kube::kMutatingWebhooks, in_namespace("", "", std::string("metadata.name=") + kWebhookName), clock, trim_object, {},
+                of(kube::kMutatingWebhooks, handler)),
+      environment_maps_(client, kube::kConfigMaps, in_namespace("", kByPolicy), clock, trim_object, {kByPolicy},
+                        of(kube::kConfigMaps, handler)),
       refusals_(client, kube::kCoreEvents, in_namespace(ns_, "", kRefusals), clock, trim_event, {}, of(kube::kCoreEvents, handler)) {}
 
 std::vector<Informer*> Cluster::informers() {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_, &refusals_};
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_,
+          &node_leases_, &endpoint_slices_, &webhooks_, &environment_maps_, &refusals_};
 }
 
 std::vector<const Informer*> Cluster::informers() const {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_, &refusals_};
+  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_,
+          &node_leases_, &endpoint_slices_, &webhooks_, &environment_maps_, &refusals_};
 }
 
 void Cluster::start() {

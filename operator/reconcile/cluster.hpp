@@ -1,6 +1,6 @@
 // Everything that the operator knows of the cluster: one informer for each resource. Of the operator's own namespace all Secrets (but
 // Helm's) and ConfigMaps, since policies may refer to any, and all pods, since somebody may take an agent's labels away; of the rest what
-// the operator itself made.
+// is ours.
 #pragma once
 
 #include <functional>
@@ -17,6 +17,11 @@ namespace cistern::reconcile {
 inline const std::string kByPolicy(render::kPolicyOfObject);
 inline const std::string kByGroup(render::kGroupOfObject);
 inline const std::string kNodesByGroup(render::kGroupLabel);
+
+// The MutatingWebhookConfiguration.
+inline constexpr const char* kWebhookName = "cistern";
+// Of the Leases of node programs.
+inline constexpr const char* kNodeLeases = "app.kubernetes.io/managed-by=cistern,app.kubernetes.io/component=node";
 
 // Called on the reflectors' threads, several at once.
 using ClusterHandler = std::function<void(const kube::Resource& resource, const Object& before, const Object& after)>;
@@ -44,6 +49,14 @@ class Cluster {
   const ObjectCache& services() const { return services_.cache(); }
   const ObjectCache& network_policies() const { return network_policies_.cache(); }
   const ObjectCache& pods() const { return pods_.cache(); }
+  // Of the node programs, one for each node; named by operator/node.
+  const ObjectCache& node_leases() const { return node_leases_.cache(); }
+  // Of the policies' Services.
+  const ObjectCache& endpoint_slices() const { return endpoint_slices_.cache(); }
+  // The one that the chart makes.
+  const ObjectCache& webhooks() const { return webhooks_.cache(); }
+  // The ConfigMaps of all namespaces that are a policy's: those of our own namespace too, which config_maps() has as well.
+  const ObjectCache& environment_maps() const { return environment_maps_.cache(); }
   // Events by which the DaemonSets' controller says that it could not make a pod.
   const ObjectCache& refusals() const { return refusals_.cache(); }
 
@@ -60,7 +73,8 @@ class Cluster {
   std::vector<const Informer*> needed() const;
 
   const std::string ns_;
-  Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_, refusals_;
+  Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_, node_leases_, endpoint_slices_, webhooks_,
+      environment_maps_, refusals_;
 };
 
 }  // namespace cistern::reconcile
