@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/reconcile/environment_maps.hpp"
+
 namespace cistern::reconcile {
 namespace {
 
@@ -122,6 +124,11 @@ std::vector<std::string> PolicyReconciler::leftovers(const std::string& name) co
   for (const auto& pod : cluster.pods().with_label(kByPolicy, name)) {
     const auto node = pod->at("spec").value("nodeName", "");
     left.push_back(fmt::format("Pod {} on node {}", kube::metadata(*pod, "name"), node.empty() ? "(none)" : node));
+  }
+  for (const auto& object : cluster.environment_maps().with_label(kByPolicy, name)) {
+    const auto map = kube::metadata(*object, "name");
+    if (is_ours(*object) && is_environment_map(map))
+      left.push_back(fmt::format("ConfigMap {} in namespace {}", map, kube::metadata(*object, "namespace")));
   }
   // Labels that name no group of the plan are of policies that are going.
   const auto desired = state_.desired();

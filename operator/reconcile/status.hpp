@@ -61,7 +61,9 @@ struct PolicyState {
   std::vector<GroupState> groups;
   std::optional<std::string> apply_error;  // what is the policy's own (Service, NetworkPolicy, node labels) could not be written
   bool apply_refused = false;
-  std::string ns = "cistern-system";  // the operator's; messages name it
+  std::string webhook_trouble;                      // why new pods get nothing of it though it says so; empty: no reason is known
+  std::map<std::string, std::string> maps_refused;  // namespaces whose ConfigMaps could not be written, and why
+  std::string ns = "cistern-system";                // the operator's; messages name it
 };
 
 // Counters outlive the agents that counted them: what the policy's agents have served since the operator knows them.
