@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "operator/reconcile/informer.hpp"
+#include "operator/reconcile/node_lease.hpp"
 #include "operator/render/manifests.hpp"
 
 namespace cistern::reconcile {
@@ -20,6 +21,7 @@ inline const std::string kNodesByGroup(render::kGroupLabel);
 
 // The MutatingWebhookConfiguration.
 inline constexpr const char* kWebhookName = "cistern";
+inline constexpr const char* kSystemNamespace = "kube-system";
 // Of the Leases of node programs.
 inline constexpr const char* kNodeLeases = "app.kubernetes.io/managed-by=cistern,app.kubernetes.io/component=node";
 
@@ -54,6 +56,10 @@ class Cluster {
   const ObjectCache& pods() const { return pods_.cache(); }
   // Of the node programs, one for each node; named by operator/node.
   const ObjectCache& node_leases() const { return node_leases_.cache(); }
+  // When their programs were heard of last: renewals alone are no change of a Lease here.
+  Heartbeats& heartbeats() const { return heartbeats_; }
+  // Those of kube-system, trimmed to what they say of registries that must never be strict.
+  const ObjectCache& system_pods() const { return system_pods_.cache(); }
   // Of the policies' Services.
   const ObjectCache& endpoint_slices() const { return endpoint_slices_.cache(); }
   // The one that the chart makes.
@@ -77,8 +83,9 @@ class Cluster {
   std::vector<const Informer*> needed() const;
 
   const std::string ns_;
+  mutable Heartbeats heartbeats_;
   Informer policies_, nodes_, namespaces_, secrets_, config_maps_, daemon_sets_, services_, network_policies_, pods_, node_leases_,
-      endpoint_slices_, webhooks_, environment_maps_, refusals_;
+      system_pods_, endpoint_slices_, webhooks_, environment_maps_, refusals_;
 };
 
 }  // namespace cistern::reconcile

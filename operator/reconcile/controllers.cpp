@@ -7,6 +7,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/node/config.hpp"
 #include "operator/reconcile/pod_rules.hpp"
 
 namespace cistern::reconcile {
@@ -55,9 +56,12 @@ Controllers::Controllers(kube::Client& client, const Clock& clock, kube::EventRe
       applier_(client),
       poller_(probe, clock, cluster_, state_,
               [this](const std::string& policy, bool soon) { wake_policy(policy, soon ? milliseconds(0) : kTotalsPause); }),
-      group_reconciler_(parts_, state_, applier_, [this](const std::string& policy) { wake_policy(policy, milliseconds(0)); }),
-      policy_reconciler_(parts_, state_, applier_, poller_, options_.policy),
-      node_reconciler_(parts_, state_, [this](const std::string& policy) { wake_policy(policy, kPodPause); }),
+      // Half of what a policy's deletion may take: agents have to go afterwards.
+      leaving_(parts_, state_, {.limit = options_.policy.cleanup_limit / 2, .silence = options_.policy.silence}),
+      grant_reconciler_(parts_, state_, options_.policy.silence),
+      group_reconciler_(parts_, state_, applier_, leaving_, [this](const std::string& policy) { wake_policy(policy, milliseconds(0)); }),
+      policy_reconciler_(parts_, state_, applier_, poller_, leaving_, options_.policy),
+      node_reconciler_(parts_, state_, leaving_, [this](const std::string& policy) { wake_policy(policy, kPodPause); }),
       pod_reconciler_(parts_),
       environment_map_reconciler_(parts_, state_, applier_, [this](const std::string& policy) { wake_policy(policy, milliseconds(0)); }),
       webhook_reconciler_(parts_, state_, options_.webhook,
@@ -65,12 +69,18 @@ Controllers::Controllers(kube::Client& client, const Clock& clock, kube::EventRe
                             for (const auto& [name, entry] : state_.desired()->policies) wake_policy(name, milliseconds(0));
                           }),
       plans_("plan", 1, clock, metrics, [this](const std::string& item) { return follow(item); }),
-      groups_("group", 4, clock, metrics, [this](const std::string& name) { return group_reconciler_.reconcile(name); }),
+      groups_("group", 4, clock, metrics,
+              [this](const std::string& name) {
+                auto done = group_reconciler_.reconcile(name);
+                grants_.queue().add(name);  // its nodes may have got another configuration
+                return done;
+              }),
       policies_("policy", 2, clock, metrics, [this](const std::string& name) { return policy_reconciler_.reconcile(name); }),
       nodes_("node", 8, clock, metrics, [this](const std::string& name) { return node_reconciler_.reconcile(name); }),
       pods_("pods", 4, clock, metrics, [this](const std::string& name) { return pod_reconciler_.reconcile(name); }),
       namespaces_("namespace", 4, clock, metrics, [this](const std::string& name) { return environment_map_reconciler_.reconcile(name); }),
-      webhooks_("webhook", 1, clock, metrics, [this](const std::string&) { return webhook_reconciler_.reconcile(); }) {}
+      webhooks_("webhook", 1, clock, metrics, [this](const std::string&) { return webhook_reconciler_.reconcile(); }),
+      grants_("grants", 2, clock, metrics, [this](const std::string& name) { return grant_reconciler_.reconcile(name); }) {}
 
 Controllers::~Controllers() { stop(); }
 
@@ -87,20 +97,26 @@ void Controllers::stop() {
 }
 
 // Those that work while this replica leads.
-std::vector<Controller*> Controllers::controllers() { return {&groups_, &policies_, &nodes_, &pods_, &namespaces_, &webhooks_}; }
+std::vector<Controller*> Controllers::controllers() { return {&groups_, &policies_, &nodes_, &pods_, &namespaces_, &webhooks_, &grants_}; }
 
 void Controllers::lead(const std::stop_token& stop) {
   while (!cluster_.has_synced()) {
     if (wait_or_stop(stop, kSyncPause)) return;
   }
   permit_agents();
+  end_uninstallation();
+  look_at_system_pods();
   policy_reconciler_.begin();
   leading_ = true;
   plan();
   resync();
   for (auto* controller : controllers()) controller->start();
   poller_.start();
-  while (!wait_or_stop(stop, options_.resync)) {
+  auto resync_at = parts_.clock.steady() + options_.resync;
+  while (!wait_or_stop(stop, std::min(options_.resync, options_.heartbeat_check))) {
+    check_heartbeats();
+    if (parts_.clock.steady() < resync_at) continue;
+    resync_at = parts_.clock.steady() + options_.resync;
     permit_agents();
     resync();
     metrics_.resynced();
@@ -126,10 +142,53 @@ void Controllers::resync() {
   plans_.queue().add(kPlanItem);
   webhooks_.queue().add(kWebhookName);
   for (const auto& name : namespaces) namespaces_.queue().add(name);
-  for (const auto& name : groups) groups_.queue().add(name);
+  for (const auto& name : groups) groups_.queue().add(name);  // leads to its grants
   for (const auto& name : policies) policies_.queue().add(name);
   for (const auto& node : cluster_.nodes().all()) nodes_.queue().add(kube::metadata(*node, "name"));
   for (const auto& pod : cluster_.pods().all()) pods_.queue().add(kube::metadata(*pod, "name"));
+}
+
+void Controllers::check_heartbeats() {
+  const auto desired = state_.desired();
+  const auto now = parts_.clock.steady();
+  std::set<std::string> silent;
+  for (const auto& [node, group] : desired->plan.group_of_node) {
+    if (now - cluster_.heartbeats().last(node) >= options_.policy.silence) silent.insert(node);
+  }
+  if (silent == silent_nodes_) return;
+  std::set<std::string> groups;
+  for (const auto* some : {&silent, &silent_nodes_}) {
+    for (const auto& node : *some) {
+      if (silent.contains(node) != silent_nodes_.contains(node)) groups.insert(desired->group_of(node));
+    }
+  }
+  silent_nodes_ = std::move(silent);
+  for (const auto& name : groups) {
+    const auto* group = desired->group(name);
+    if (group == nullptr) continue;
+    grants_.queue().add(name);
+    wake_policy(group->policy, milliseconds(0));
+  }
+}
+
+void Controllers::end_uninstallation() {
+  const kube::ObjectKey key{cluster_.ns(), std::string(node::kUninstallConfigMap)};
+  if (!cluster_.config_maps().get(key)) return;
+  const auto removed = parts_.client.remove(kube::kConfigMaps, key);
+  if (!removed && removed.error().code != ErrorCode::kNotFound) {
+    spdlog::error("ConfigMap {} stays, and nodes restore while it is there: {}; delete it", key.to_string(), removed.error().message);
+  } else {
+    spdlog::info("a former uninstallation is over: ConfigMap {} is gone", key.to_string());
+  }
+}
+
+void Controllers::look_at_system_pods() {
+  std::set<std::string> registries;
+  for (const auto& pod : cluster_.system_pods().all()) {
+    for (const auto& name : pod->value("registries", Json::array())) registries.insert(name.get<std::string>());
+  }
+  if (!state_.set_always_fallback(std::move(registries))) return;
+  for (const auto& group : state_.desired()->plan.groups) groups_.queue().add(group.name);
 }
 
 bool Controllers::idle() {
@@ -156,6 +215,7 @@ Result<Outcome> Controllers::plan() {
                           return cluster_.config_maps().get({cluster_.ns(), name});
                         },
                         !leading_};
+  if (leading_) look_at_system_pods();
   const auto before = state_.desired();
   const auto after = make_desired(*before, input, cluster_.ns());
   const auto told = state_.rules();
@@ -243,6 +303,7 @@ void Controllers::changed(const kube::Resource& resource, const Object& before, 
     return;
   }
   if (resource == kube::kPods) return pod_changed(before, after);
+  if (resource == kube::kLeases) return lease_changed(before, after);
   if (resource == kube::kCoreEvents) return pods_refused(after);
   if (resource == kube::kConfigMaps && ns != cluster_.ns()) return environment_map_changed(object, !after);
   if (resource == kube::kMutatingWebhooks || (resource == kube::kSecrets && name == kWebhookSecret)) {
@@ -291,11 +352,35 @@ void Controllers::node_changed(const Object& before, const Object& after) {
   const auto desired = state_.desired();
   const auto& wanted = desired->group_of(name);
   if (after && kube::label(*after, kNodesByGroup) != wanted) nodes_.queue().add(name);
-  if (const auto* group = desired->group(wanted)) wake_policy(group->policy, kPodPause);
+  if (after && !kube::label(*after, kRestoreLabel).empty()) nodes_.queue().add(name);
+  if (const auto* group = desired->group(wanted)) {
+    wake_policy(group->policy, kPodPause);
+    grants_.queue().add_after(wanted, kPodPause);
+  }
+}
+
+// Renewals alone do not come here.
+void Controllers::lease_changed(const Object& before, const Object& after) {
+  const auto node = node_lease(after ? *after : *before).node;
+  const auto desired = state_.desired();
+  const auto& group = desired->group_of(node);
+  if (const auto* planned = desired->group(group)) {
+    grants_.queue().add_after(group, kOwnPause);
+    wake_policy(planned->policy, kPodPause);
+  }
+  const auto live = cluster_.nodes().get({"", node});
+  if (live && (kube::label(*live, kNodesByGroup) != group || !kube::label(*live, kRestoreLabel).empty())) nodes_.queue().add(node);
+}
+
+void Controllers::system_pod_changed(const Object& before, const Object& after) {
+  if (part(before, "registries") != part(after, "registries")) wake_plan();
 }
 
 void Controllers::pod_changed(const Object& before, const Object& after) {
   const auto& pod = after ? *after : *before;
+  if (kube::metadata(pod, "namespace") == kSystemNamespace) system_pod_changed(before, after);
+  if (kube::metadata(pod, "namespace") != cluster_.ns()) return;
+  if (const auto group = kube::label(pod, kByGroup); !group.empty()) grants_.queue().add_after(group, kPodPause);
   pods_.queue().add(kube::metadata(pod, "name"));
   if (const auto policy = kube::label(pod, kByPolicy); !policy.empty()) wake_policy(policy, kPodPause);
 }

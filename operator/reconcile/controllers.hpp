@@ -1,7 +1,7 @@
 // The operator's work: from changes of the cluster to a plan, from the plan to items, from items to writes.
 //
-//   informers ─► plan (one at a time, 50 ms after the first change) ─► group, policy, node, pods, namespace, webhook ─► API server
-//                  └► rules of the webhook                agents' answers ─┘
+//   informers ─► plan (one at a time, 50 ms after the first change) ─► group, grants, policy, node, pods, namespace, webhook ─► API server
+//                  └► rules of the webhook         agents' answers, nodes' Leases ─┘
 //
 // Informers and the plan run on every replica, as every replica serves the webhook; only the leader acts on the rest. Everything is looked
 // at again every ten minutes.
@@ -10,6 +10,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 
@@ -17,7 +18,9 @@
 #include "operator/reconcile/agents.hpp"
 #include "operator/reconcile/controller.hpp"
 #include "operator/reconcile/environment_maps.hpp"
+#include "operator/reconcile/granting.hpp"
 #include "operator/reconcile/group.hpp"
+#include "operator/reconcile/leaving.hpp"
 #include "operator/reconcile/node.hpp"
 #include "operator/reconcile/pods.hpp"
 #include "operator/reconcile/policy.hpp"
@@ -31,6 +34,7 @@ struct ControllersOptions {
   WebhookOptions webhook;
   milliseconds debounce{50};
   milliseconds resync{600000};
+  milliseconds heartbeat_check{10000};  // whether nodes have fallen silent
   // pod-security.kubernetes.io/enforce of the operator's own namespace is set to this, since agents need hostPath and hostPort; empty: it
   // is left as it is.
   std::string namespace_pod_security;
@@ -69,6 +73,8 @@ class Controllers {
   void policy_changed(const Object& before, const Object& after);
   void node_changed(const Object& before, const Object& after);
   void pods_refused(const Object& event);
+  void lease_changed(const Object& before, const Object& after);
+  void system_pod_changed(const Object& before, const Object& after);
   void pod_changed(const Object& before, const Object& after);
   void owned_changed(const kube::Resource& resource, const Object& object);
   void reference_changed(const kube::Resource& resource, const std::string& name);
@@ -87,6 +93,11 @@ class Controllers {
   Result<Outcome> look_at_endpoints();
   std::shared_ptr<const admission::Rules> make_rules(const Desired& desired, const std::vector<Object>& namespaces) const;
   void permit_agents();
+  // Wakes what depends on who is heard of.
+  void check_heartbeats();
+  // A namespace in which an operator works is not being uninstalled: what an interrupted or former uninstallation left goes.
+  void end_uninstallation();
+  void look_at_system_pods();
 
   std::atomic<bool> leading_{false};
   std::atomic<milliseconds> plan_took_{milliseconds(0)};
@@ -97,6 +108,8 @@ class Controllers {
   Applier applier_;
   State state_;
   AgentPoller poller_;
+  Leaving leaving_;
+  GrantReconciler grant_reconciler_;
   GroupReconciler group_reconciler_;
   PolicyReconciler policy_reconciler_;
   NodeReconciler node_reconciler_;
@@ -104,7 +117,8 @@ class Controllers {
   EnvironmentMapReconciler environment_map_reconciler_;
   WebhookReconciler webhook_reconciler_;
   std::mutex planning_;
-  Controller plans_, groups_, policies_, nodes_, pods_, namespaces_, webhooks_;
+  Controller plans_, groups_, policies_, nodes_, pods_, namespaces_, webhooks_, grants_;
+  std::set<std::string> silent_nodes_;  // at the last look
 };
 
 }  // namespace cistern::reconcile

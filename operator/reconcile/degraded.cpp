@@ -3,6 +3,7 @@
 #include <set>
 
 #include "operator/reconcile/findings.hpp"
+#include "operator/reconcile/node_setups.hpp"
 #include "operator/reconcile/words.hpp"
 
 namespace cistern::reconcile {
@@ -115,6 +116,7 @@ std::vector<Finding> degraded_findings(const PolicyState& state, const Agents& a
   std::vector<Finding> findings;
   add_missing(agents, findings);
   add_upstreams(agents, findings);
+  add_troubled_nodes(state, look_at_node_setups(state), findings);
   add_injection(state, findings);
   add_unknown(state, "region", "UnknownRegion", findings);
   add_unknown(state, "profile", "UnknownProfile", findings);

@@ -11,7 +11,8 @@ bool same(const std::optional<Error>& a, const std::optional<Error>& b) {
 }
 
 bool same(const GroupResult& a, const GroupResult& b) {
-  return a.config_hash == b.config_hash && same(a.error, b.error) &&
+  return a.config_hash == b.config_hash && a.node_hash == b.node_hash && a.kept_in_fallback == b.kept_in_fallback &&
+         same(a.error, b.error) &&
          std::ranges::equal(a.missing, b.missing, [](const auto& x, const auto& y) { return x.path == y.path && x.reason == y.reason; });
 }
 
@@ -27,6 +28,18 @@ std::shared_ptr<const Desired> State::desired() const {
 void State::set_desired(std::shared_ptr<const Desired> desired) {
   const std::lock_guard lock(mutex_);
   desired_.swap(desired);  // the old one goes without the lock
+}
+
+std::set<std::string> State::always_fallback() const {
+  const std::lock_guard lock(mutex_);
+  return always_fallback_;
+}
+
+bool State::set_always_fallback(std::set<std::string> registries) {
+  const std::lock_guard lock(mutex_);
+  if (registries == always_fallback_) return false;
+  always_fallback_ = std::move(registries);
+  return true;
 }
 
 bool State::set_group(const std::string& group, GroupResult result) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,9 @@ struct Parts {
 
 // What came of making a group's objects.
 struct GroupResult {
-  std::string config_hash;  // in its Secret
+  std::string config_hash;                    // in its Secret
+  std::string node_hash;                      // in the ConfigMap of its nodes; empty: there is none
+  std::vector<std::string> kept_in_fallback;  // registries that the policy wants strict and must not be
   std::vector<render::MissingReference> missing;
   std::optional<Error> error;
 };
@@ -46,6 +49,11 @@ class State {
  public:
   std::shared_ptr<const Desired> desired() const;
   void set_desired(std::shared_ptr<const Desired> desired);
+
+  // Registries that are never strict, whatever a policy says.
+  std::set<std::string> always_fallback() const;
+  // True as below.
+  bool set_always_fallback(std::set<std::string> registries);
 
   // True: it says something else than before.
   bool set_group(const std::string& group, GroupResult result);
@@ -83,6 +91,7 @@ class State {
   std::shared_ptr<const admission::Rules> rules_;
   std::map<std::string, NamespaceError> namespace_errors_;
   std::string webhook_trouble_;
+  std::set<std::string> always_fallback_;
 };
 
 // Whether what there is of a policy stays although the plan does not have it: it could not be planned, now or ever since the operator

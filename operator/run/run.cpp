@@ -136,6 +136,7 @@ Result<void> run(Settings settings) {
   const auto probe = reconcile::make_agent_probe();
   reconcile::ControllersOptions options;
   options.policy.cleanup_limit = settings.cleanup_limit;
+  options.policy.silence = settings.heartbeat_limit;
   options.resync = settings.resync;
   options.namespace_pod_security = settings.namespace_pod_security;
   reconcile::Controllers controllers(counting, clock, *events, metrics, *probe, settings.installation, options);

@@ -19,6 +19,7 @@ struct Settings {
   std::string lease = "cistern-operator";
   std::string namespace_pod_security;
   std::chrono::seconds cleanup_limit{120};
+  std::chrono::seconds heartbeat_limit{300};  // without a word for so long a node's program counts as gone
   std::chrono::milliseconds resync{600000};  // everything is looked at again so often
 };
 
