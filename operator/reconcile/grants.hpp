@@ -49,8 +49,8 @@ struct Grants {
     std::string hash;  // empty: what was granted is taken back
     bool operator==(const Grant&) const = default;
   };
-  std::vector<Grant> grants;   // only what differs from what is granted now
-  std::size_t in_change = 0;   // nodes that have a place, the new ones included
+  std::vector<Grant> grants;    // only what differs from what is granted now
+  std::size_t in_change = 0;    // nodes that have a place, the new ones included
   bool held_by_failed = false;  // others wait, and all places are failed nodes'
 };
 // For the configuration `hash` of a group; empty: nothing may be changed (nodeConfig.mode Report or Off), and what was granted is taken

@@ -50,7 +50,8 @@ render::References references_of(const render::ReferencedNames& names, const Clu
   return references;
 }
 
-GroupReconciler::GroupReconciler(const Parts& parts, State& state, Applier& applier, Leaving& leaving, std::function<void(const std::string&)> changed)
+GroupReconciler::GroupReconciler(const Parts& parts, State& state, Applier& applier, Leaving& leaving,
+                                 std::function<void(const std::string&)> changed)
     : parts_(parts), state_(state), applier_(applier), leaving_(leaving), changed_(std::move(changed)) {}
 
 Result<Outcome> GroupReconciler::reconcile(const std::string& name) {

@@ -17,7 +17,8 @@ namespace cistern::reconcile {
 class GroupReconciler {
  public:
   // `changed` is called with the policy's name when what is known of one of its groups has changed.
-  GroupReconciler(const Parts& parts, State& state, Applier& applier, Leaving& leaving, std::function<void(const std::string& policy)> changed);
+  GroupReconciler(const Parts& parts, State& state, Applier& applier, Leaving& leaving,
+                  std::function<void(const std::string& policy)> changed);
 
   Result<Outcome> reconcile(const std::string& name);
 

@@ -32,7 +32,8 @@ Result<Outcome> NodeReconciler::reconcile(const std::string& name) {
   const auto* entry = desired->policy(policy);
   if (entry != nullptr && !entry->guarded) return Outcome{};
   Json labels = Json::object();
-  if (has != wanted && (!wanted.empty() || !stays(*desired, parts_.cluster, has))) labels[kNodesByGroup] = wanted.empty() ? Json() : Json(wanted);
+  if (has != wanted && (!wanted.empty() || !stays(*desired, parts_.cluster, has)))
+    labels[kNodesByGroup] = wanted.empty() ? Json() : Json(wanted);
   if (labels.empty() || !wanted.empty()) leaving_.forget(name);
   if (!labels.empty() && wanted.empty() && leaving_.waits(name)) return let_go(name);
   if (!kube::label(*node, kRestoreLabel).empty() && is_restored(name, *desired)) labels[std::string(kRestoreLabel)] = nullptr;

@@ -60,43 +60,48 @@ NodeSetups look_at_node_setups(const PolicyState& state) {
 
 void add_waiting_nodes(const NodeSetups& setups, std::vector<Finding>& findings) {
   if (setups.waiting.empty()) return;
-  findings.push_back({"NodesWaiting",
-                      fmt::format("The runtime of {} is not set up yet: {}. It goes on by itself, as many at a time as "
-                                  "spec.nodeConfig.maxUnavailable says, each once its agent answers.",
-                                  counted(setups.waiting.size(), "node"), names(setups.waiting))});
+  findings.push_back({"NodesWaiting", fmt::format("The runtime of {} is not set up yet: {}. It goes on by itself, as many at a time as "
+                                                  "spec.nodeConfig.maxUnavailable says, each once its agent answers.",
+                                                  counted(setups.waiting.size(), "node"), names(setups.waiting))});
 }
 
 void add_troubled_nodes(const PolicyState& state, const NodeSetups& setups, std::vector<Finding>& findings) {
   if (!setups.failed.empty()) {
-    const auto held = setups.held.empty() ? std::string()
-                                          : fmt::format(" {} {} until that is mended, since too many have failed.", counted(setups.held.size(), "more node"),
-                                                        setups.held.size() == 1 ? "waits" : "wait");
-    findings.push_back({"NodeConfigFailed", fmt::format("The runtime of {} could not be set up, and its files are as before: {}. It is tried again by itself.{}",
-                                                        counted(setups.failed.size(), "node"), with_words(setups.failed), held)});
+    const auto held = setups.held.empty()
+                          ? std::string()
+                          : fmt::format(" {} {} until that is mended, since too many have failed.",
+                                        counted(setups.held.size(), "more node"), setups.held.size() == 1 ? "waits" : "wait");
+    findings.push_back(
+        {"NodeConfigFailed",
+         fmt::format("The runtime of {} could not be set up, and its files are as before: {}. It is tried again by itself.{}",
+                     counted(setups.failed.size(), "node"), with_words(setups.failed), held)});
   }
   if (!setups.unsupported.empty()) {
     findings.push_back({"NodeUnsupported", fmt::format("{} can not be set up from here and {} not use the cache for images: {}.",
-                                                       counted(setups.unsupported.size(), "node"), setups.unsupported.size() == 1 ? "does" : "do",
-                                                       with_words(setups.unsupported))});
+                                                       counted(setups.unsupported.size(), "node"),
+                                                       setups.unsupported.size() == 1 ? "does" : "do", with_words(setups.unsupported))});
   }
   if (!setups.silent.empty()) {
     findings.push_back(
         {"HeartbeatStale",
-         fmt::format("Nothing is heard of the node program on {}: {}. See: kubectl -n {} get pods -o wide -l app.kubernetes.io/component=node.",
-                     counted(setups.silent.size(), "node"), names(setups.silent), state.ns)});
+         fmt::format(
+             "Nothing is heard of the node program on {}: {}. See: kubectl -n {} get pods -o wide -l app.kubernetes.io/component=node.",
+             counted(setups.silent.size(), "node"), names(setups.silent), state.ns)});
   }
   if (!setups.drifted.empty()) {
-    findings.push_back({"Drifted", fmt::format("Files on {} are not as the policy says, and are left so: {}.", counted(setups.drifted.size(), "node"),
-                                               with_words(setups.drifted))});
+    findings.push_back({"Drifted", fmt::format("Files on {} are not as the policy says, and are left so: {}.",
+                                               counted(setups.drifted.size(), "node"), with_words(setups.drifted))});
   }
 }
 
 std::string node_note(const NodeSetups& setups) {
   if (!setups.told) return {};
   std::string note;
-  if (setups.configured > 0) note += fmt::format(" The runtime of {} asks {} first.", counted(setups.configured, "node"), setups.configured == 1 ? "it" : "them");
+  if (setups.configured > 0)
+    note += fmt::format(" The runtime of {} asks {} first.", counted(setups.configured, "node"), setups.configured == 1 ? "it" : "them");
   if (!setups.reported.empty()) {
-    note += fmt::format(" nodeConfig.mode is Report, so that nothing is written on {}: {}.", counted(setups.reported.size(), "node"), with_words(setups.reported));
+    note += fmt::format(" nodeConfig.mode is Report, so that nothing is written on {}: {}.", counted(setups.reported.size(), "node"),
+                        with_words(setups.reported));
   }
   if (setups.off > 0) note += fmt::format(" nodeConfig.mode is Off on {}.", counted(setups.off, "node"));
   return note;

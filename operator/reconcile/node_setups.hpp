@@ -12,8 +12,8 @@ namespace cistern::reconcile {
 struct NodeSetups {
   bool told = false;  // the node program is installed
   std::size_t configured = 0;
-  std::vector<const NodeSetup*> waiting;   // on reachable nodes, and not for failed ones: it goes on by itself
-  std::vector<const NodeSetup*> held;      // wait until failed ones are mended
+  std::vector<const NodeSetup*> waiting;  // on reachable nodes, and not for failed ones: it goes on by itself
+  std::vector<const NodeSetup*> held;     // wait until failed ones are mended
   std::vector<const NodeSetup*> failed;
   std::vector<const NodeSetup*> unsupported;
   std::vector<const NodeSetup*> silent;

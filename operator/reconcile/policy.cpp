@@ -4,6 +4,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/reconcile/environment_maps.hpp"
+
 namespace cistern::reconcile {
 namespace {
 
@@ -124,6 +126,11 @@ std::vector<std::string> PolicyReconciler::leftovers(const std::string& name) co
     const auto node = pod->at("spec").value("nodeName", "");
     left.push_back(fmt::format("Pod {} on node {}", kube::metadata(*pod, "name"), node.empty() ? "(none)" : node));
   }
+  for (const auto& object : cluster.environment_maps().with_label(kByPolicy, name)) {
+    const auto map = kube::metadata(*object, "name");
+    if (is_ours(*object) && is_environment_map(map))
+      left.push_back(fmt::format("ConfigMap {} in namespace {}", map, kube::metadata(*object, "namespace")));
+  }
   // Labels that name no group of the plan are of policies that are going.
   const auto desired = state_.desired();
   for (const auto& group : cluster.nodes().label_values(kNodesByGroup)) {
@@ -157,10 +164,11 @@ void PolicyReconciler::tell_of_away(const Object& live, const std::string& uid, 
     const std::lock_guard lock(mutex_);
     if (!told_away_.insert(uid).second) return;
   }
-  parts_.events.record(*live, kube::EventType::kWarning, "NodesNotRestored", "Delete",
-                       fmt::format("The node program did not say that it has put back the runtime's files on {}; it does so as soon as it runs "
-                                   "there again. By hand, on the node: cistern-operator node --restore",
-                                   first_of(away)));
+  parts_.events.record(
+      *live, kube::EventType::kWarning, "NodesNotRestored", "Delete",
+      fmt::format("The node program did not say that it has put back the runtime's files on {}; it does so as soon as it runs "
+                  "there again. By hand, on the node: cistern-operator node --restore",
+                  first_of(away)));
   spdlog::warn("nodes not restored: policy={} nodes=\"{}\"", kube::metadata(*live, "name"), first_of(away));
 }
 

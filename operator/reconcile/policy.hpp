@@ -18,6 +18,7 @@ namespace cistern::reconcile {
 struct PolicyOptions {
   std::chrono::seconds cleanup_limit{120};  // for pods and nodes that do not let go of a policy being deleted
   std::chrono::seconds settle{5};           // after nodes got their label, until the DaemonSet's numbers count
+  bool injects = false;                     // whether the operator serves the webhook
   std::chrono::seconds silence{300};        // without a word for so long a node's program counts as gone
 };
 
@@ -63,6 +64,7 @@ class PolicyReconciler {
 
   bool knows_enough(const std::string& name, const Desired& desired, const PolicyEntry& entry) const;
   Result<Outcome> write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry, const Error* trouble);
+  std::string webhook_trouble(const PolicyEntry& entry, const plan::PolicyOutcome* outcome) const;
   GroupState group_state(const plan::Group& group, std::optional<milliseconds>& again);
   std::optional<std::size_t> scheduled(const plan::Group& group, std::optional<milliseconds>& again);
   Object newest(const std::string& name);

@@ -147,10 +147,10 @@ void PolicyReconciler::tell_of_nodes(const Object& live, const PolicyState& stat
     if (fresh && told_before(*live)) return;  // what the last operator has told
     if (!fresh) before = std::exchange(known->second, now);
   }
-  for (const auto& [reason, was, is, what] :
-       {std::tuple("HeartbeatStale", before ? before->silent : std::set<std::string>(), now.silent,
-                   "The node program was not heard of for too long on"),
-        std::tuple("NodeConfigFailed", before ? before->failed : std::set<std::string>(), now.failed, "The runtime could not be configured on")}) {
+  for (const auto& [reason, was, is, what] : {std::tuple("HeartbeatStale", before ? before->silent : std::set<std::string>(), now.silent,
+                                                         "The node program was not heard of for too long on"),
+                                              std::tuple("NodeConfigFailed", before ? before->failed : std::set<std::string>(), now.failed,
+                                                         "The runtime could not be configured on")}) {
     std::vector<std::string> fresh;
     std::ranges::set_difference(is, was, std::back_inserter(fresh));
     if (fresh.empty() || told.contains(reason)) continue;
@@ -167,6 +167,16 @@ bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desi
   });
 }
 
+// Why pods get nothing, of a policy that wants them to. An installation without the webhook is no trouble for one that does not name
+// injection.
+std::string PolicyReconciler::webhook_trouble(const PolicyEntry& entry, const plan::PolicyOutcome* outcome) const {
+  if (!entry.accepted || outcome == nullptr || outcome->namespaces == 0) return {};
+  const auto& settings = entry.accepted->policy.spec.settings;
+  const bool named = entry.accepted->spec.contains("injection");
+  if (settings.injection.mode == model::InjectionMode::kOff || !(named || (options_.injects && !settings.go.upstreams.empty()))) return {};
+  return state_.webhook_trouble();
+}
+
 Result<Outcome> PolicyReconciler::write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry,
                                                const Error* trouble) {
   const Object live = newest(name);
@@ -178,6 +188,8 @@ Result<Outcome> PolicyReconciler::write_status(const std::string& name, const De
   if (entry.accepted) state.accepted_generation = entry.accepted->generation;
   state.outcome = desired.outcome(name);
   state.ns = parts_.cluster.ns();
+  state.webhook_trouble = webhook_trouble(entry, state.outcome);
+  state.maps_refused = state_.namespace_errors(name);
   std::optional<Error> apply_error = trouble == nullptr ? std::nullopt : std::optional(*trouble);
   Outcome outcome;
   for (const auto& group : desired.plan.groups) {

@@ -66,7 +66,7 @@ struct GroupState {
   // nodes have had the group's label for some seconds.
   std::optional<std::size_t> scheduled;
   std::vector<AgentPod> pods;
-  std::optional<std::string> refused;  // what the DaemonSet's controller said when it could not make a pod; none was made since
+  std::optional<std::string> refused;              // what the DaemonSet's controller said when it could not make a pod; none was made since
   std::optional<model::NodeConfigMode> node_mode;  // nothing: nodes are not told anything (the node program is not installed)
   std::vector<NodeSetup> node_setups;              // one for each node then
   std::vector<std::string> kept_in_fallback;       // registries that shall be strict, and must not be in the whole group
@@ -84,7 +84,9 @@ struct PolicyState {
   std::vector<GroupState> groups;
   std::optional<std::string> apply_error;  // what is the policy's own (Service, NetworkPolicy, node labels) could not be written
   bool apply_refused = false;
-  std::string ns = "cistern-system";  // the operator's; messages name it
+  std::string webhook_trouble;                      // why new pods get nothing of it though it says so; empty: no reason is known
+  std::map<std::string, std::string> maps_refused;  // namespaces whose ConfigMaps could not be written, and why
+  std::string ns = "cistern-system";                // the operator's; messages name it
 };
 
 // Counters outlive the agents that counted them: what the policy's agents have served since the operator knows them.

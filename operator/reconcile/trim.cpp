@@ -100,7 +100,7 @@ void trim_node(Json& node) {
 }
 
 void trim_namespace(Json& ns) {
-  Json metadata = only(member(ns, "metadata"), {"name", "labels", "resourceVersion"});
+  Json metadata = only(member(ns, "metadata"), {"name", "labels", "resourceVersion", "deletionTimestamp"});
   ns = Json{{"metadata", std::move(metadata)}};
 }
 
