@@ -28,7 +28,7 @@ namespace cistern::reconcile {
 
 struct ControllersOptions {
   PolicyOptions policy;
-  WebhookOptions webhook;
+  WebhookOptions webhook;  // policy.injects follows it
   milliseconds debounce{50};
   milliseconds resync{600000};
   // pod-security.kubernetes.io/enforce of the operator's own namespace is set to this, since agents need hostPath and hostPort; empty: it
