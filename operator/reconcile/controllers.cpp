@@ -36,6 +36,11 @@ Json labels_in(const Object& object, std::string_view without = {}) {
   return all;
 }
 
+ControllersOptions completed(ControllersOptions options) {
+  options.policy.injects = options.webhook.enabled;
+  return options;
+}
+
 // True: stop was asked for.
 bool wait_or_stop(const std::stop_token& stop, milliseconds time) {
   std::mutex mutex;
@@ -48,7 +53,7 @@ bool wait_or_stop(const std::stop_token& stop, milliseconds time) {
 
 Controllers::Controllers(kube::Client& client, const Clock& clock, kube::EventRecorder& events, Metrics& metrics, AgentProbe& probe,
                          render::Installation installation, ControllersOptions options)
-    : options_(std::move(options)),
+    : options_(completed(std::move(options))),
       metrics_(metrics),
       cluster_(client, clock, installation.ns,
                [this](const auto& resource, const auto& before, const auto& after) { changed(resource, before, after); }),

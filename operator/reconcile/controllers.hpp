@@ -31,7 +31,7 @@ namespace cistern::reconcile {
 
 struct ControllersOptions {
   PolicyOptions policy;
-  WebhookOptions webhook;
+  WebhookOptions webhook;  // policy.injects follows it
   milliseconds debounce{50};
   milliseconds resync{600000};
   milliseconds heartbeat_check{10000};  // whether nodes have fallen silent

@@ -18,7 +18,7 @@ namespace cistern::reconcile {
 struct PolicyOptions {
   std::chrono::seconds cleanup_limit{120};  // for pods and nodes that do not let go of a policy being deleted
   std::chrono::seconds settle{5};           // after nodes got their label, until the DaemonSet's numbers count
-  bool injects = false;                     // whether the operator serves the webhook
+  bool injects = false;                     // whether the operator serves the webhook; set by the controllers
   std::chrono::seconds silence{300};        // without a word for so long a node's program counts as gone
 };
 

@@ -100,7 +100,7 @@ std::string WebhookReconciler::external_trouble(const Json& configuration) const
 
 void WebhookReconciler::set_trouble(const std::string& trouble) {
   if (!state_.set_webhook_trouble(trouble)) return;
-  if (!trouble.empty()) spdlog::warn("webhook of no use, pods are created as they are: reason=\"{}\"", trouble);
+  if (!trouble.empty() && options_.enabled) spdlog::warn("webhook of no use, pods are created as they are: reason=\"{}\"", trouble);
   changed_();
 }
 

@@ -34,6 +34,10 @@ Commands::Commands(CLI::App& app)
   add(run_, "identity", settings_.identity, "Of this replica; default: the host's name and something random");
   add(run_, "metrics", settings_.metrics, "HOST:PORT of /metrics");
   add(run_, "health", settings_.health, "HOST:PORT of /healthz and /readyz");
+  add(run_, "webhook", settings_.webhook, "HOST:PORT of the injection webhook, over TLS; empty: nothing is injected into pods");
+  add(run_, "webhook-certificates", settings_.webhook_certificates,
+      "own: the operator makes and renews them; external: others (cert-manager) put them into the Secret cistern-webhook and the caBundle")
+      ->check(CLI::IsMember({"own", "external"}));
   add(run_, "resync", resync_, "How often everything is looked at again, changed or not");
   add(run_, "cleanup-timeout", cleanup_, "How long the deletion of a policy waits for pods and nodes that do not let go");
   run_->add_flag("--node-program", installation.node_program, "The DaemonSet cistern-node runs: nodes are told what to do")
