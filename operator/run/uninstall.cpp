@@ -104,7 +104,8 @@ class Uninstall {
     std::size_t count = 0;
     for (const auto& policy : steps_.list(kube::kMirrorPolicies, {}, "list policies")) {
       const auto key = kube::key_of(policy);
-      if (steps_.write(fmt::format("finalizer {} of MirrorPolicy {}", reconcile::kFinalizer, key.name), [&] { return free_policy(key); })) ++count;
+      if (steps_.write(fmt::format("finalizer {} of MirrorPolicy {}", reconcile::kFinalizer, key.name), [&] { return free_policy(key); }))
+        ++count;
     }
     steps_.say(fmt::format("policies: {} kept, free to be deleted", count));
   }
