@@ -8,6 +8,7 @@
 #include "operator/kube/configuration.hpp"
 #include "operator/reconcile/apply.hpp"
 #include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/environment_maps.hpp"
 
 namespace cistern::run {
 namespace {
@@ -119,9 +120,11 @@ class Uninstall {
   void remove_ours(const kube::Resource& resource) {
     std::size_t count = 0;
     const auto selector = std::string(render::kPolicyOfObject);
-    for (const auto& object : list(resource, {settings_.ns, selector, ""}, "list what is ours")) {
-      if (!reconcile::is_ours(object)) continue;
+    // Injected namespaces have ConfigMaps of ours.
+    const bool everywhere = resource == kube::kConfigMaps;
+    for (const auto& object : list(resource, {everywhere ? "" : settings_.ns, selector, ""}, "list what is ours")) {
       const auto key = kube::key_of(object);
+      if (!reconcile::is_ours(object) || (key.ns != settings_.ns && !reconcile::is_environment_map(key.name))) continue;
       if (write(fmt::format("{} {}", resource.kind, key.to_string()), [&] { return client_.remove(resource, key); })) ++count;
     }
     say_(fmt::format("{}: {} deleted", resource.plural, count));
