@@ -40,8 +40,8 @@ void add_state_causes(const World& world, const NodeState& state, Causes& causes
   if (state.state == "Applied") {
     if (!message.empty()) causes.push_back({Level::kWarning, message, "", false});
   } else if (state.state == "Unsupported") {
-    causes.push_back(
-        {Level::kProblem, message.empty() ? "its runtime can not be configured" : message, "what that says; it is taken up by itself"});
+    causes.push_back({Level::kProblem, message.empty() ? "its runtime can not be configured" : message,
+                      "set on the node what that says; it is taken up by itself"});
   } else if (state.state == "Failed") {
     causes.push_back({Level::kProblem, "its files could not be written, and are as before" + words,
                       log_of_node_program(world, "; it is tried again by itself"), nothing});
@@ -50,9 +50,13 @@ void add_state_causes(const World& world, const NodeState& state, Causes& causes
                       "operator and nodes are of different versions: upgrade the chart, and wait for both", nothing});
   } else if (state.state == "Waiting") {
     causes.push_back({Level::kWarning, message.empty() ? "it waits to be configured" : message,
-                      "wait; if it lasts, see the agents, and other nodes that failed (nodeConfig.maxUnavailable)", nothing});
+                      "wait; if it lasts, see this node's agent, and nodes that failed: as many as maxUnavailable hold up the others",
+                      nothing});
   } else if (state.state == "Restored") {
-    causes.push_back({Level::kProblem, "its files are as they were before Cistern" + words, log_of_node_program(world, "")});
+    causes.push_back({Level::kProblem, "its files are as they were before Cistern" + words,
+                      world.is_uninstalling()
+                          ? fmt::format("if Cistern is to stay: kubectl -n {} delete configmap {}", world.ns(), node::kUninstallConfigMap)
+                          : log_of_node_program(world, "")});
   } else if (state.state == "Unknown" || state.state.empty()) {
     causes.push_back({Level::kWarning, "its program has not read yet what to do" + words,
                       "wait; if it lasts, " + log_of_node_program(world, ""), nothing});
@@ -79,7 +83,8 @@ void add_lease_causes(const World& world, const plan::Group& group, const Json& 
   }
   if (state->drift > 0) {
     causes.push_back({Level::kWarning,
-                      fmt::format("{} there not as they should be and left so", state->drift == 1 ? "a file is" : "some files are"),
+                      state->drift == 1 ? "a file there is not as it should be, and is left so"
+                                        : "some files there are not as they should be, and are left so",
                       "its Events name them; remove the line \"# cistern: unmanaged\" to have them managed again", false});
   }
 }
@@ -91,10 +96,6 @@ bool is_ready_node(const Json& node) { return text(condition(node, "Ready"), {"s
 Causes runtime_causes(const World& world, const plan::Group& group, const Json& node) {
   Causes causes;
   const auto& settings = group.effective.settings;
-  if (world.is_uninstalling()) {
-    causes.push_back({Level::kProblem, "Cistern is being uninstalled",
-                      fmt::format("if it is to stay: kubectl -n {} delete configmap {}", world.ns(), node::kUninstallConfigMap)});
-  }
   if (!is_ready_node(node)) causes.push_back({Level::kWarning, "the node is not Ready", "kubectl describe node", false});
   add_label_cause(world, group, node, causes);
   if (settings.registries.empty()) {

@@ -142,7 +142,8 @@ Lines check_host_ports(const World& world) {
                 fmt::format("pod {} has host port {}, which the agent needs", kube::key_of(pod).to_string(), render::kRuntimePort),
                 "give that pod another port, or leave the node out by spec.nodeSelector");
   }
-  if (grouped.empty()) lines.push_back({Level::kOk, "host-port", fmt::format("no other pod has host port {}", render::kRuntimePort), ""});
+  if (grouped.empty() && !world.desired().plan.groups.empty())
+    lines.push_back({Level::kOk, "host-port", fmt::format("no other pod has host port {}", render::kRuntimePort), ""});
   grouped.append_to(lines);
   return lines;
 }

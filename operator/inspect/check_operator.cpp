@@ -81,12 +81,18 @@ Line leader(const World& world) {
 Lines check_api_server(const World& world) {
   const auto& snapshot = world.snapshot();
   Lines lines{api_version(snapshot), crd(snapshot)};
-  for (const auto& line : snapshot.unread()) lines.push_back({Level::kUnknown, "rights", "could not be read: " + line, ""});
+  for (const auto& line : snapshot.unread()) {
+    // That they are not served has been said.
+    if (line.starts_with(snapshot.policies.what + ":") && snapshot.policies.error->code == ErrorCode::kNotFound) continue;
+    lines.push_back({Level::kUnknown, "rights", "could not be read: " + line, ""});
+  }
   return lines;
 }
 
 Lines check_operator(const World& world) {
-  Lines lines{deployment(world), leader(world)};
+  Lines lines{deployment(world)};
+  const auto& deployments = world.snapshot().deployments;
+  if (!deployments.known() || deployments.find(kOperatorDeployment) != nullptr) lines.push_back(leader(world));
   if (world.is_uninstalling()) {
     lines.push_back(
         {Level::kProblem, "uninstall",

@@ -126,7 +126,7 @@ Lines check_certificate(const World& world) {
   const auto bundle = from_base64(text(*webhook, {"clientConfig", "caBundle"}));
   auto service = text(*webhook, {"clientConfig", "service", "name"});
   if (service.empty()) service = kWebhookService;
-  const auto name = fmt::format("{}.{}.svc", service, world.ns());
+  const auto name = fmt::format("{}.{}.svc", service, world.ns());  // as the API server asks for it
   const auto view = view_certificate(decoded(*secret, "tls.crt"), bundle ? *bundle : "", name, snapshot.now);
   if (!view.problem.empty()) {
     return {{Level::kProblem, kCheck, fmt::format("the API server does not trust the webhook's certificate: {}", view.problem),
@@ -196,11 +196,11 @@ Lines check_dns(const World& world) {
     others.push_back(ns + "/" + kube::metadata(pod, "name"));
   }
   if (!others.empty()) {
-    lines.push_back({Level::kWarning, "dns",
-                     fmt::format("{} not ask the cluster's DNS and are not told of the cache: {}",
-                                 others.size() == 1 ? "a pod does" : "some pods do", few(others, 5)),
-                     fmt::format("dnsPolicy: ClusterFirst (ClusterFirstWithHostNet in the host's network), or label them {}=true or false",
-                                 admission::kInjectLabel)});
+    lines.push_back(
+        {Level::kWarning, "dns",
+         fmt::format("{} not asking the cluster's DNS, and so not told of the cache: {}", counted(others.size(), "pod"), few(others, 5)),
+         fmt::format("dnsPolicy: ClusterFirst (ClusterFirstWithHostNet in the host's network), or label them {}=true or false",
+                     admission::kInjectLabel)});
   }
   return lines;
 }

@@ -40,7 +40,7 @@ void check_status(const std::string& name, const reconcile::PolicyEntry& entry, 
         {Level::kWarning, check, "the operator has not looked at its last change yet", "wait; else see operator and leader above"});
   }
   auto bad = bad_conditions(*entry.object);
-  if (bad.empty()) lines.push_back({Level::kOk, check, text(condition(*entry.object, "Ready"), {"message"}), ""});
+  if (bad.empty()) lines.push_back({Level::kOk, check, reconcile::one_line(text(condition(*entry.object, "Ready"), {"message"})), ""});
   std::ranges::move(bad, std::back_inserter(lines));
 }
 

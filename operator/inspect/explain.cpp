@@ -5,12 +5,14 @@
 namespace cistern::inspect {
 namespace {
 
+constexpr std::size_t kWidest = 60;  // of a value, to what comes behind it
+
 void print(const char* title, const std::vector<Fact>& facts, std::string& out) {
   if (facts.empty()) return;
   std::size_t names = 0, values = 0;
   for (const auto& fact : facts) {
     names = std::max(names, fact.name.size());
-    values = std::max(values, std::min<std::size_t>(fact.value.size(), 40));
+    values = std::max(values, std::min(fact.value.size(), kWidest));
   }
   out += fmt::format("\n{}:\n", title);
   for (const auto& fact : facts) {
@@ -24,10 +26,13 @@ void print(const char* title, const std::vector<Fact>& facts, std::string& out) 
 
 void print(const Verdict& verdict, std::string& out) {
   const bool used = verdict.used();
-  out += fmt::format("\nThe cache is {} for {}{}\n", used ? "used" : "not used", verdict.of,
-                     verdict.causes.empty() ? "."
-                     : used                 ? "; worth knowing:"
-                                            : ":");
+  if (used && !verdict.unread.empty()) {
+    out += fmt::format("\nWhether the cache is used for {} can not be told without reading {}{}\n", verdict.of,
+                       fmt::join(verdict.unread, ", "), verdict.causes.empty() ? "." : "; known:");
+  } else {
+    const char* more = verdict.causes.empty() ? "." : used ? "; worth knowing:" : ":";
+    out += fmt::format("\nThe cache is {} for {}{}\n", used ? "used" : "not used", verdict.of, more);
+  }
   auto causes = verdict.causes;
   // What stops it first.
   std::ranges::stable_sort(causes, {}, [](const Cause& cause) { return !cause.stops; });
@@ -69,7 +74,9 @@ Json to_json(const Explained& explained) {
   for (const auto& verdict : explained.verdicts) {
     Json causes = Json::array();
     for (const auto& cause : verdict.causes) causes.push_back({{"why", cause.why}, {"todo", cause.todo}, {"stops", cause.stops}});
-    caches.push_back({{"of", verdict.of}, {"used", verdict.used()}, {"causes", std::move(causes)}});
+    caches.push_back({{"of", verdict.of},
+                      {"used", verdict.used() && !verdict.unread.empty() ? Json() : Json(verdict.used())},
+                      {"causes", std::move(causes)}});
   }
   return {{"kind", explained.kind},
           {"name", explained.name},

@@ -18,8 +18,9 @@ struct Fact {
 
 // Whether one kind of thing comes through the cache.
 struct Verdict {
-  std::string of;  // "images", "Go modules"
-  Causes causes;   // none that stops it: it does
+  std::string of;                   // "images", "Go modules"
+  Causes causes;                    // none that stops it: it does …
+  std::vector<std::string> unread;  // … unless what could not be read says otherwise
 
   bool used() const;
 };

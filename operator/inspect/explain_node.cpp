@@ -68,7 +68,13 @@ Result<Explained> explain_node(const World& world, const std::string& name, cons
   if (node == nullptr) return fail(ErrorCode::kNotFound, "there is no node {}; kubectl get nodes lists them", name);
   const auto labels = labels_of(*node);
   const auto selecting = world.selecting(labels, &model::Spec::node_selector);
-  Explained explained{"node", name, owner_facts(world, selecting), {}, {}, {{"images", {}}}, world.snapshot().unread()};
+  Explained explained{"node",
+                      name,
+                      owner_facts(world, selecting),
+                      {},
+                      {},
+                      {{"images", {}, unread_of({&world.snapshot().leases, &world.snapshot().pods})}},
+                      world.snapshot().unread()};
   auto& causes = explained.verdicts.front().causes;
   if (selecting.empty()) {
     causes.push_back(no_owner(world, "nodeSelector", &model::Spec::node_selector));

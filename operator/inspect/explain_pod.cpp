@@ -47,8 +47,7 @@ Fact profile_fact(const Ownership& owned, const std::string& annotation) {
 void add_told(const Ownership& owned, const admission::Told& told, std::vector<Fact>& facts) {
   const auto& env = owned.policy->spec.settings.injection.env;
   for (const auto& [name, value] : told.variables) {
-    const bool own = env.contains(name);
-    facts.push_back({name, value, own ? "injection.env" : "the policy's Service; spec.go"});
+    facts.push_back({name, value, env.contains(name) ? "injection.env" : name == "GOPROXY" ? "the policy's Service" : "spec.go"});
   }
 }
 
@@ -62,14 +61,18 @@ void add_webhook(const World& world, const std::map<std::string, std::string>& n
   }
 }
 
-// decide() says in words why nothing is put in; for what to do where its words do not say that already.
-std::string todo_for(const World& world, const Ownership& owned, const std::string& ns) {
+// What to do about what decide() says, where its words do not name that already.
+std::string todo_for(const World& world, const Ownership& owned, const admission::Told* told, const std::string& ns) {
   if (plan::is_never_injected(ns, world.ns())) return "set GOPROXY in the pods yourself";
-  if (owned.policy == nullptr) return "";
+  if (owned.policy == nullptr || told == nullptr) return "";
+  if (told->mode == model::InjectionMode::kOff) return "set injection.mode to OptOut, or to OptIn and label pods";
+  if (told->variables.empty()) return "add spec.go.upstreams or injection.env";
   if (!world.rules().ready.contains(owned.policy->metadata.name)) {
     return fmt::format("kubectl -n {} get pods -l cistern.dev/policy={}", world.ns(), owned.policy->metadata.name);
   }
-  return fmt::format("if it shall be used, change what that names; new pods follow");
+  const auto label = owned.labels.find(std::string(admission::kInjectLabel));
+  const bool opted_out = label != owned.labels.end() && label->second == "false";
+  return opted_out ? "take that label away, if the cache shall be used" : "";
 }
 
 const Json& annotations_of(const Json& pod) { return at(pod, {"metadata", "annotations"}); }
@@ -130,6 +133,18 @@ void add_variables(const Json& pod, const admission::Told& told, std::vector<Fac
   }
 }
 
+// Whether one container at least has the cache as its GOPROXY, by env or by the ConfigMap.
+bool any_asks_cache(const Json& pod, const admission::Told& told) {
+  for (const char* list : {"initContainers", "containers"}) {
+    for (const auto& container : at(pod, {"spec", list})) {
+      const Json& env = at(container, {"env"});
+      const auto proxy = std::ranges::find_if(env, [](const Json& one) { return text(one, {"name"}) == "GOPROXY"; });
+      if (proxy != env.end() ? is_ours(*proxy, told) : std::ranges::any_of(at(container, {"envFrom"}), refers_to_map)) return true;
+    }
+  }
+  return false;
+}
+
 // docker.io/library/nginx:1 → docker.io; nginx → docker.io.
 std::string registry_of(const std::string& image) {
   const auto slash = image.find('/');
@@ -139,7 +154,7 @@ std::string registry_of(const std::string& image) {
 }
 
 void explain_images(const World& world, const Json& pod, Explained& explained) {
-  Verdict verdict{"images", {}};
+  Verdict verdict{"images", {}, unread_of({&world.snapshot().leases, &world.snapshot().pods})};
   const auto node = text(pod, {"spec", "nodeName"});
   const auto* group = node.empty() ? nullptr : world.desired().group(world.desired().group_of(node));
   const Json* object = world.snapshot().nodes.find(node);
@@ -164,6 +179,7 @@ void explain_images(const World& world, const Json& pod, Explained& explained) {
       if (!named) missing.insert(registry);
     }
   }
+  if (group->effective.settings.registries.empty()) missing.clear();  // which is said below
   for (const auto& registry : missing) {
     verdict.causes.push_back({Level::kWarning,
                               fmt::format("policy {} names no registry {}: its images are pulled past the cache", group->policy, registry),
@@ -178,25 +194,40 @@ void explain_images(const World& world, const Json& pod, Explained& explained) {
   explained.verdicts.push_back(std::move(verdict));
 }
 
+// Of a pod into which nothing was put.
+void add_why_nothing(const World& world, const Ownership& owned, const admission::Told* told, const Json& pod,
+                     const admission::Decision& now, Causes& causes) {
+  const auto ns = kube::metadata(pod, "namespace");
+  if (owned.policy == nullptr && !plan::is_never_injected(ns, world.ns())) {
+    causes.push_back(no_owner(world, "namespaceSelector", &model::Spec::namespace_selector));
+  } else if (!now.why_not.empty()) {
+    causes.push_back({Level::kProblem, now.why_not, todo_for(world, owned, told, ns)});
+  } else {
+    add_webhook(world, owned.labels, labels_of(pod), causes);
+    causes.push_back({Level::kProblem,
+                      fmt::format("nothing was put into it when it was created; a new pod would get {}", fmt::join(now.variables, ", ")),
+                      "make the pod anew (kubectl rollout restart of what it belongs to); if that does not help: cistern-operator doctor"});
+  }
+}
+
 // Whether this pod asks the cache for Go modules; it was decided as it was created.
-Causes go_causes(const World& world, const Ownership& owned, const Json& pod, const std::string& ns, const admission::Decision& now) {
+Causes go_causes(const World& world, const Ownership& owned, const admission::Told* told, const Json& pod, const admission::Decision& now) {
   Causes causes;
   const auto by = kube::annotation(pod, admission::kInjectedAnnotation);
   if (by.empty()) {
-    if (!now.why_not.empty()) {
-      causes.push_back({Level::kProblem, now.why_not, todo_for(world, owned, ns)});
-    } else {
-      add_webhook(world, owned.labels, labels_of(pod), causes);
-      causes.push_back(
-          {Level::kProblem,
-           "nothing was put into it when it was created; a new pod would get " + fmt::format("{}", fmt::join(now.variables, ", ")),
-           "make the pod anew (kubectl rollout restart of what it belongs to); if that does not help: cistern-operator doctor"});
-    }
+    add_why_nothing(world, owned, told, pod, now, causes);
+  } else if (!world.rules().ready.contains(by)) {
+    causes.push_back({Level::kProblem, fmt::format("no agent of policy {}, which it was told of, is ready behind its Service", by),
+                      fmt::format("kubectl -n {} get pods -l cistern.dev/policy={}", world.ns(), by)});
   } else if (by != now.policy) {
     causes.push_back(
         {Level::kWarning,
          fmt::format("it was created under policy {}; its namespace belongs to {} now", by, now.policy.empty() ? "none" : now.policy),
          "make the pod anew", false});
+  } else if (told != nullptr && told->variables.contains("GOPROXY") && !any_asks_cache(pod, *told)) {
+    causes.push_back({Level::kWarning,
+                      "no container has what new pods get as GOPROXY: they set it themselves, or the policy has changed since",
+                      "take GOPROXY out of the pod, or set injection.overwrite; then make the pod anew"});
   }
   for (const auto& note : now.notes) {
     causes.push_back({Level::kWarning, note,
@@ -213,13 +244,19 @@ Result<Explained> explain_namespace(const World& world, const std::string& name,
     return fail(ErrorCode::kNotFound, "there is no namespace {}; kubectl get namespaces lists them", name);
   }
   const auto owned = ownership(world, name);
-  Explained explained{"namespace", name, owned.facts, {}, {}, {{"Go modules", {}}}, world.snapshot().unread()};
+  Explained explained{"namespace",
+                      name,
+                      owned.facts,
+                      {},
+                      {},
+                      {{"Go modules", {}, unread_of({&world.snapshot().webhooks, &world.snapshot().endpoint_slices})}},
+                      world.snapshot().unread()};
   auto& causes = explained.verdicts.front().causes;
   const Json pod{{"metadata", Json::object()}, {"spec", {{"containers", Json::array({{{"name", "any"}}})}}}};
   const auto decision = admission::decide(world.rules(), name, pod);
   if (owned.policy == nullptr) {
     const bool never = plan::is_never_injected(name, world.ns());
-    causes.push_back(never ? Cause{Level::kProblem, decision.why_not, todo_for(world, owned, name)}
+    causes.push_back(never ? Cause{Level::kProblem, decision.why_not, todo_for(world, owned, nullptr, name)}
                            : no_owner(world, "namespaceSelector", &model::Spec::namespace_selector));
     return explained;
   }
@@ -235,7 +272,7 @@ Result<Explained> explain_namespace(const World& world, const std::string& name,
     explained.applied.push_back(
         {"ConfigMap", map, there ? "for containers with envFrom" : "missing: containers with envFrom are not told"});
   }
-  if (!decision.why_not.empty()) causes.push_back({Level::kProblem, decision.why_not, todo_for(world, owned, name)});
+  if (!decision.why_not.empty()) causes.push_back({Level::kProblem, decision.why_not, todo_for(world, owned, choice.told, name)});
   for (const auto& note : decision.notes) causes.push_back({Level::kWarning, note, "", false});
   // Under OptIn, or where it is opted out, single pods may be labelled; they say so themselves.
   add_webhook(world, owned.labels, {}, causes);
@@ -253,11 +290,13 @@ Result<Explained> explain_pod(const World& world, const Json& pod, const Wanted&
       {"injected", by.empty() ? "nothing" : kube::annotation(pod, admission::kInjectedVariablesAnnotation),
        by.empty() ? "no annotation " + std::string(admission::kInjectedAnnotation) : "when it was created, from policy " + by});
   admission::Decision now;
+  const admission::Told* told = nullptr;
   if (owned.policy == nullptr) {
     now = admission::decide(world.rules(), ns, pod);
   } else {
     explained.policy.push_back(profile_fact(owned, annotation));
     const auto choice = chosen(world, owned, annotation);
+    told = choice.told;
     auto settings = settings_of(*owned.policy, "", choice.profile, kOfPods, wanted);
     if (!settings) return fail(settings.error());
     explained.settings = std::move(*settings);
@@ -267,7 +306,7 @@ Result<Explained> explain_pod(const World& world, const Json& pod, const Wanted&
   explained.applied.push_back({"a new pod",
                                now.variables.empty() ? "would get nothing" : fmt::format("would get {}", fmt::join(now.variables, ", ")),
                                now.why_not});
-  explained.verdicts.push_back({"Go modules", go_causes(world, owned, pod, ns, now)});
+  explained.verdicts.push_back({"Go modules", go_causes(world, owned, told, pod, now), unread_of({&world.snapshot().endpoint_slices})});
   explain_images(world, pod, explained);
   return explained;
 }

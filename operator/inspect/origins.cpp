@@ -103,6 +103,14 @@ Result<std::vector<plan::Explanation>> settings_of(const model::Policy& policy, 
   return values;
 }
 
+std::vector<std::string> unread_of(std::initializer_list<const Listed*> lists) {
+  std::vector<std::string> names;
+  for (const auto* list : lists) {
+    if (list->error) names.push_back(list->what);
+  }
+  return names;
+}
+
 Result<void> check_readable(const World& world) {
   const auto& snapshot = world.snapshot();
   for (const auto* list : {&snapshot.policies, &snapshot.nodes, &snapshot.namespaces}) {

@@ -24,6 +24,9 @@ Fact choice_fact(const char* kind, const model::Choice& choice, const std::map<s
 Result<std::vector<plan::Explanation>> settings_of(const model::Policy& policy, const std::string& region, const std::string& profile,
                                                    const std::vector<std::string>& usual, const Wanted& wanted);
 
+// The names of those of these lists that could not be read.
+std::vector<std::string> unread_of(std::initializer_list<const Listed*> lists);
+
 // What must be readable for an answer.
 Result<void> check_readable(const World& world);
 

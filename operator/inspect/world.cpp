@@ -75,6 +75,20 @@ World::World(const Snapshot& snapshot) : snapshot_(snapshot), desired_(make_desi
   }
   std::ranges::sort(ranked_, [](const auto* a, const auto* b) { return plan::wins(*a, *b); });
   rules_ = make_rules(snapshot, *desired_);
+  for (const auto& lease : snapshot.leases.items) leases_.emplace(kube::metadata(lease, "name"), &lease);
+  const auto keep = [](const Json*& kept, const Json& pod) {
+    if (kept == nullptr || is_going(*kept)) kept = &pod;
+  };
+  for (const auto* pod : agents()) keep(agents_[{reconcile::agent_pod(*pod).node, kube::label(*pod, render::kGroupOfObject)}], *pod);
+  for (const auto& pod : snapshot.pods.items) {
+    if (is_owned_by(pod, kNodeDaemonSet)) keep(programs_[reconcile::agent_pod(pod).node], pod);
+  }
+  for (const auto& map : snapshot.config_maps.items) {
+    const auto name = kube::metadata(map, "name");
+    if (!name.starts_with(node::kConfigMapPrefix)) continue;
+    const auto config = node::parse_config(text(map, {"data", node::kConfigKey}));
+    if (config) node_hashes_[name.substr(node::kConfigMapPrefix.size())] = config->hash;
+  }
 }
 
 std::vector<const model::Policy*> World::selecting(const std::map<std::string, std::string>& labels,
@@ -87,8 +101,9 @@ std::vector<const model::Policy*> World::selecting(const std::map<std::string, s
 }
 
 std::optional<NodeState> World::node_state(const std::string& node) const {
-  const Json* lease = snapshot_.leases.find(node::lease_name(node));
-  if (lease == nullptr) return std::nullopt;
+  const auto found = leases_.find(node::lease_name(node));
+  if (found == leases_.end()) return std::nullopt;
+  const Json* lease = found->second;
   NodeState state;
   for (auto [member, key] : {std::pair{&state.group, "group"},
                              {&state.config_hash, "config-hash"},
@@ -111,10 +126,8 @@ std::optional<NodeState> World::node_state(const std::string& node) const {
 }
 
 std::string World::wanted_node_hash(const std::string& group) const {
-  const Json* map = snapshot_.config_maps.find(std::string(node::kConfigMapPrefix) + group);
-  if (map == nullptr) return "";
-  const auto config = node::parse_config(text(*map, {"data", node::kConfigKey}));
-  return config ? config->hash : "";
+  const auto found = node_hashes_.find(group);
+  return found == node_hashes_.end() ? "" : found->second;
 }
 
 std::string World::wanted_agent_hash(const std::string& policy, const std::string& group) const {
@@ -127,21 +140,13 @@ std::string World::wanted_agent_hash(const std::string& policy, const std::strin
 }
 
 const Json* World::agent_on(const std::string& node, const std::string& group) const {
-  const Json* found = nullptr;
-  for (const auto* pod : agents()) {
-    if (kube::label(*pod, render::kGroupOfObject) != group || reconcile::agent_pod(*pod).node != node) continue;
-    if (found == nullptr || is_going(*found)) found = pod;
-  }
-  return found;
+  const auto found = agents_.find({node, group});
+  return found == agents_.end() ? nullptr : found->second;
 }
 
 const Json* World::node_program_on(const std::string& node) const {
-  const Json* found = nullptr;
-  for (const auto& pod : snapshot_.pods.items) {
-    if (!is_owned_by(pod, kNodeDaemonSet) || reconcile::agent_pod(pod).node != node) continue;
-    if (found == nullptr || is_going(*found)) found = &pod;
-  }
-  return found;
+  const auto found = programs_.find(node);
+  return found == programs_.end() ? nullptr : found->second;
 }
 
 std::vector<const Json*> World::agents() const {

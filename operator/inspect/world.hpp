@@ -62,6 +62,11 @@ class World {
   std::shared_ptr<const reconcile::Desired> desired_;
   std::vector<const model::Policy*> ranked_;
   admission::Rules rules_;
+  // So that thousands of nodes are looked at in a moment.
+  std::map<std::string, const Json*> leases_;                          // by name
+  std::map<std::pair<std::string, std::string>, const Json*> agents_;  // by node and group
+  std::map<std::string, const Json*> programs_;                        // by node
+  std::map<std::string, std::string> node_hashes_;                     // by group
 };
 
 // Why `winner` goes before `loser` where both select the same: "priority 10 over 0".

@@ -61,8 +61,12 @@ const Scenario kScenarios[] = {
      }},
     {"config_path_missing",
      [](Cluster& cluster) {
-       replace_in_lease(cluster, "Unsupported",
-                        "containerd reads no hosts.toml, as its config_path is not set: set it and restart containerd", "none");
+       replace_in_lease(
+           cluster, "Unsupported",
+           "containerd reads no hosts.toml, as its config_path is not set: in /etc/containerd/config.toml set "
+           "[plugins.\"io.containerd.cri.v1.images\".registry] config_path = \"/etc/containerd/certs.d\" and restart containerd, "
+           "or let this be done by configureContainerd",
+           "none");
      }},
     {"apply_failed_and_drift",
      [](Cluster& cluster) {
@@ -212,9 +216,18 @@ const Scenario kScenarios[] = {
     {"created_before", [](Cluster& cluster) { forget_injection(cluster.pod); }},
     {"own_goproxy",
      [](Cluster& cluster) {
-       cluster.pod["spec"]["containers"][0]["env"][1] = {{"name", "GOPROXY"}, {"value", "https://user:secret@proxy.example"}};
+       for (auto& variable : cluster.pod["spec"]["containers"][0]["env"]) {
+         if (variable["name"] == "GOPROXY") variable["value"] = "https://user:secret@proxy.example";
+       }
        cluster.pod["spec"]["containers"].push_back({{"name", "sidecar"}, {"image", "ghcr.io/acme/sidecar"}});
      }},
+    {"node_is_not_ready",
+     [](Cluster& cluster) {
+       Cluster::in(cluster.snapshot.nodes, "worker-1")["status"]["conditions"][0]["status"] = "Unknown";
+       Cluster::in(cluster.snapshot.leases, "cistern-node-worker-1")["spec"]["renewTime"] = "2026-06-01T09:00:00Z";
+     }},
+    {"injected_and_agents_gone",
+     [](Cluster& cluster) { Cluster::in(cluster.snapshot.endpoint_slices, "cistern-default-abcde")["endpoints"] = Json::array(); }},
     {"few_rights",
      [](Cluster& cluster) {
        auto& all = cluster.snapshot;
