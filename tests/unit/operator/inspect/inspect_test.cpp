@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include "operator/admission/certificates.hpp"
+#include "operator/inspect/certificates.hpp"
 #include "tests/unit/operator/inspect/cluster.hpp"
 
 namespace cistern::inspect {
@@ -88,6 +90,31 @@ TEST(Doctor, many_nodes_with_the_same_trouble_are_one_line) {
       lines, [](const Line& line) { return line.message.find("and 995 more: there is no agent") != std::string::npos; }));
 }
 
+TEST(Doctor, looks_at_thousands_of_nodes_in_a_moment) {
+  Cluster cluster;
+  auto& all = cluster.snapshot;
+  const auto copies = [](Listed& list, const std::string& of, const auto& change) {
+    const Json original = Cluster::in(list, of);
+    for (int i = 0; i < 3000; ++i) {
+      auto copy = original;
+      const auto node = "n" + std::to_string(i);
+      change(copy, node);
+      list.items.push_back(std::move(copy));
+    }
+  };
+  copies(all.nodes, "worker-2", [](Json& copy, const std::string& node) { copy["metadata"]["name"] = node; });
+  copies(all.leases, "cistern-node-worker-2",
+         [](Json& copy, const std::string& node) { copy["metadata"]["name"] = "cistern-node-" + node; });
+  for (const auto* pod : {"cistern-default-worker-2", "cistern-node-worker-2"}) {
+    copies(all.pods, pod, [](Json& copy, const std::string& node) { copy["spec"]["nodeName"] = node; });
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  const auto lines = diagnose(World(all));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20)) << "it takes a fraction of that unless it is quadratic";
+  EXPECT_TRUE(std::ranges::any_of(lines, [](const Line& line) { return line.message == "3002 nodes as their policies say"; }));
+  EXPECT_TRUE(std::ranges::any_of(lines, [](const Line& line) { return line.check == "agents" && line.message == "ready on 3002 nodes"; }));
+}
+
 TEST(Explain, json_tells_whether_each_cache_is_used_and_why_not) {
   Cluster cluster;
   cluster.annotate_lease("worker-1", "state", "Unsupported");
@@ -166,6 +193,27 @@ TEST(Explain, a_registry_that_the_policy_does_not_name_is_pulled_past_the_cache)
   const auto& images = explained->verdicts.back();
   EXPECT_FALSE(images.used());
   EXPECT_THAT(images.causes.front().why, HasSubstr("no registry registry.example:5000"));
+}
+
+TEST(Certificates, are_seen_as_the_api_server_sees_them) {
+  const auto made = admission::next_certificates({}, "", admission::webhook_names("cistern-system", "cluster.local"), test::now());
+  const auto other = admission::next_certificates({}, "", admission::webhook_names("cistern-system", "cluster.local"), test::now());
+  ASSERT_TRUE(made && other);
+  const auto& certificate = made->data.at("tls.crt");
+  const auto see = [&](const std::string& pem, const std::string& bundle, const std::string& name, std::chrono::seconds later) {
+    return view_certificate(pem, bundle, name, test::now() + later).problem;
+  };
+  const std::string name = "cistern-webhook.cistern-system.svc";
+  EXPECT_EQ(see(certificate, made->ca_bundle, name, {}), "");
+  EXPECT_EQ(see(certificate, other->ca_bundle + made->ca_bundle, name, {}), "") << "as while a CA is replaced";
+  EXPECT_EQ(see(certificate, certificate, name, {}), "") << "the API server trusts whatever is in the bundle";
+  EXPECT_NE(see(certificate, other->ca_bundle, name, {}), "");
+  EXPECT_EQ(see(certificate, made->ca_bundle, "cistern-webhook.elsewhere.svc", {}), "it is not for cistern-webhook.elsewhere.svc");
+  EXPECT_EQ(see(certificate, made->ca_bundle, name, std::chrono::days(91)), "it has expired");
+  EXPECT_NE(see(certificate, made->ca_bundle, name, -std::chrono::hours(2)), "") << "it is not valid yet";
+  EXPECT_EQ(see("nonsense", made->ca_bundle, name, {}), "it can not be read");
+  EXPECT_EQ(see(certificate, "nonsense", name, {}), "the caBundle holds no certificate");
+  EXPECT_EQ(view_certificate(certificate, made->ca_bundle, name, test::now()).not_after, test::now() + admission::kCertificateLife);
 }
 
 TEST(Times, are_read_with_and_without_fractions) {
