@@ -96,7 +96,7 @@ class Cluster(Kubectl):
             self._make_bridge()
         authority = Authority(layout)
         authority.make()
-        self.world.make()
+        self.world.make(authority)
         archives = [images.pause(), images.client(self.tools.go)]
         made = [Node(layout, self.tools, number) for number in range(1, nodes + 1)]
         # The control plane and the nodes' runtimes start side by side; kubelets join once there is an API server.

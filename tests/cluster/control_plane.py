@@ -4,6 +4,7 @@ import ssl
 import urllib.request
 
 from system import leader, start, stop, wait_until
+from world import NAMES
 
 # A thousand simulated nodes should wait for what is tested, not for these.
 BUSY = ("--kube-api-qps=500", "--kube-api-burst=1000")
@@ -87,7 +88,7 @@ class ControlPlane:
                 f"--authorization-kubeconfig={config}", f"--bind-address={self.layout.host}", "--leader-elect=false", *BUSY]
 
     def _coredns(self):
-        """Answers for the cluster's names and for the outside world's two; every other name does not exist."""
+        """Answers for the cluster's names and for the outside world's; every other name does not exist."""
         corefile = self.layout.folder / "Corefile"
         corefile.write_text(f"""\
 .:53 {{
@@ -101,7 +102,7 @@ class ControlPlane:
     ttl 5
   }}
   hosts {{
-    {self.layout.world} registry.world go.world
+    {self.layout.world} {' '.join(NAMES)}
     ttl 5
     fallthrough
   }}

@@ -103,19 +103,20 @@ class Node:
             "kube-proxy": [self.tools.kubernetes / "kube-proxy", "--config=/etc/kubernetes/kube-proxy.json"],
         }
 
-    def _write(self, path, text):
+    def write(self, path, text):
         """A file of the node's /etc. It goes through the node: the layer below an overlay must not be written directly."""
         self.exec("sh", "-ec", 'mkdir -p "$(dirname "$1")"; umask 077; cat >"$1"', "sh", path, stdin=text)
 
     def _configure(self):
         pki = self.layout.pki
-        self._write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {self.name}\n")
-        self._write("/etc/resolv.conf", f"nameserver {self.layout.host}\n")
-        self._write("/etc/containerd/config.toml", self._containerd())
-        self._write("/etc/cni/net.d/10-cistern.conflist", json.dumps(self._cni(), indent=1))
-        self._write("/etc/kubernetes/kubelet.conf", (pki / f"kubeconfig-{self.name}").read_text())
-        self._write("/etc/kubernetes/kubelet.json", json.dumps(self._kubelet(), indent=1))
-        self._write("/etc/kubernetes/kube-proxy.json", json.dumps(self._kube_proxy(), indent=1))
+        self.write("/etc/hosts", f"127.0.0.1 localhost\n{self.address} {self.name}\n")
+        self.write("/etc/resolv.conf", f"nameserver {self.layout.host}\n")
+        self.write("/etc/containerd/config.toml", self._containerd())
+        self.exec("mkdir", "-p", "/etc/kubernetes/manifests")
+        self.write("/etc/cni/net.d/10-cistern.conflist", json.dumps(self._cni(), indent=1))
+        self.write("/etc/kubernetes/kubelet.conf", (pki / f"kubeconfig-{self.name}").read_text())
+        self.write("/etc/kubernetes/kubelet.json", json.dumps(self._kubelet(), indent=1))
+        self.write("/etc/kubernetes/kube-proxy.json", json.dumps(self._kube_proxy(), indent=1))
 
     def _containerd(self):
         # An overlay cannot be made on an overlay, which the disk of a machine that is itself a container often is.
@@ -160,7 +161,7 @@ version = 2
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(pki / f"{self.name}.crt"), "tlsPrivateKeyFile": str(pki / f"{self.name}.key"),
             "cgroupDriver": "cgroupfs", "cgroupRoot": f"/{self.cgroup}", "enforceNodeAllocatable": [], "failCgroupV1": False,
-            "failSwapOn": False, "oomScoreAdj": 0, "serializeImagePulls": False, "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+            "failSwapOn": False, "staticPodPath": "/etc/kubernetes/manifests", "oomScoreAdj": 0, "serializeImagePulls": False, "volumePluginDir": "/var/lib/kubelet/volume-plugins",
             # Imported images cannot be pulled again, and the disk is the whole machine's.
             "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99,
             "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.available": "1%"},

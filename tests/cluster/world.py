@@ -1,11 +1,14 @@
 """The outside world of a cluster: a registry and a Go module proxy on the bridge, whose cable can be pulled, and whose requests are counted.
 
-    http://registry.world:5000   docker-registry, empty until something is pushed
-    http://go.world:8080         a Go proxy: a plain tree of files, as a module cache keeps them, with the checksum database's answers
+    http://registry.world:5000    docker-registry, empty until something is pushed
+    https://secure.world:5443     the same registry, with a certificate of the cluster's authority
+    https://private.world:5443    the same again, for USERS only; https://vault.world:5443 is another name of it
+    http://go.world:8080          a Go proxy: a plain tree of files, as a module cache keeps them, with the checksum database's answers
 
-nginx is in front of both and writes one line of JSON for each request. Nodes and pods resolve the two names; this machine uses the address.
+nginx is in front of all and writes one line of JSON for each request. Nodes and pods resolve the names; this machine uses the address.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -19,6 +22,9 @@ from cables import inside, plug_in, unplug
 from layout import cache_folder
 from system import Failure, leader, run, start, wait_until
 
+NAMES = ("registry.world", "secure.world", "private.world", "vault.world", "go.world")
+SECURE, PRIVATE, VAULT = "secure.world:5443", "private.world:5443", "vault.world:5443"
+USERS = {"robot": "robot-has-a-secret", "somebody": "somebody-has-another"}
 SUM_DATABASE = "sum.golang.org"
 MODULES = pathlib.Path(__file__).resolve().parent.parent / "conformance/clients/data"
 
@@ -26,12 +32,13 @@ MODULES = pathlib.Path(__file__).resolve().parent.parent / "conformance/clients/
 @dataclasses.dataclass(frozen=True)
 class Request:
     time: float
-    host: str      # "registry" or "go"
+    host: str      # "registry", "secure", "private" or "go"
     method: str
     path: str      # with the query
     status: int
     size: int      # of the answer's body as sent
     client: str    # the address that asked
+    user: str      # as whom, empty if as nobody
 
 
 class World:
@@ -51,10 +58,12 @@ class World:
 
     # --- Making ---
 
-    def make(self):
+    def make(self, authority):
         for name in ("registry", "go", "temporary"):
             (self.folder / name).mkdir(parents=True)
         plug_in(self.layout, "world", self.layout.world)
+        authority.certificate("world", "world", names=[f"DNS:{name}" for name in NAMES])
+        (self.folder / "users").write_text("".join(f"{user}:{run('openssl', 'passwd', '-apr1', password)}" for user, password in USERS.items()))
         (self.folder / "registry.yaml").write_text(json.dumps({
             "version": "0.1", "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(self.folder / "registry")}, "delete": {"enabled": True}},
@@ -81,8 +90,12 @@ class World:
     def _nginx(self):
         temporary = " ".join(f"{kind}_temp_path {self.folder}/temporary/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         fields = ('{"time":$msec,"host":"$server_name","method":"$request_method","path":"$request_uri","status":$status,'
-                  '"size":$body_bytes_sent,"client":"$remote_addr"}')
+                  '"size":$body_bytes_sent,"client":"$remote_addr","user":"$remote_user"}')
         address = self.layout.world
+        # A client's credentials are for nginx; the registry behind has no use for them.
+        registry = ("location / { proxy_pass http://127.0.0.1:5000; proxy_set_header Host $http_host; proxy_set_header Authorization \"\"; "
+                    "proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 300s; }")
+        tls = f"listen {address}:5443 ssl; ssl_certificate {self.layout.pki}/world.crt; ssl_certificate_key {self.layout.pki}/world.key;"
         return f"""\
 user root; daemon off; worker_processes 1; pid {self.folder}/pid; error_log stderr error;
 events {{ worker_connections 2048; }}
@@ -90,13 +103,9 @@ http {{
   {temporary} sendfile on; client_max_body_size 0; default_type application/octet-stream;
   log_format one escape=json '{fields}';
   access_log {self.folder}/requests one;
-  server {{
-    listen {address}:5000; server_name registry;
-    location / {{
-      proxy_pass http://127.0.0.1:5000; proxy_set_header Host $http_host; proxy_http_version 1.1;
-      proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 300s;
-    }}
-  }}
+  server {{ listen {address}:5000; server_name registry; {registry} }}
+  server {{ {tls} server_name secure secure.world; {registry} }}
+  server {{ {tls} server_name private private.world vault.world; auth_basic "private"; auth_basic_user_file {self.folder}/users; {registry} }}
   server {{
     listen {address}:8080; server_name go; root {self.go_tree};
     types {{ application/json info; text/plain mod; application/zip zip; }}
@@ -113,6 +122,16 @@ http {{
 
     def plug(self):
         run("ip", "link", "set", self.layout.link("world"), "up")
+
+    @contextlib.contextmanager
+    def throttled(self, megabytes):
+        """For as long as the block runs so many megabytes a second leave the world, for all who ask together."""
+        device = ("dev", "eth0", "root")
+        self.exec("tc", "qdisc", "add", *device, "tbf", "rate", f"{megabytes * 8}mbit", "burst", "128kb", "latency", "100ms")
+        try:
+            yield
+        finally:
+            self.exec("tc", "qdisc", "delete", *device)
 
     def exec(self, *argv, **options):
         return run(*inside(self.layout, "world"), *argv, **options)

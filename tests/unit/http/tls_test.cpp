@@ -182,20 +182,20 @@ TEST_F(TlsServer, TakesCertificatesFromMemoryAndAcceptsNobodyBefore) {
   in_memory.tls_from_memory = true;
   const auto server = serve(echo, {}, in_memory);
   EXPECT_FALSE(TlsClient(server->port(0)).connected());
-  const Pair first = self_signed("first");
-  const Pair second = self_signed("second");
-  ASSERT_TRUE(server->use_certificate(0, first.cert, first.key));
+  const auto first = fakes::make_certificate("first");
+  const auto second = fakes::make_certificate("second");
+  ASSERT_TRUE(server->use_certificate(0, first.cert_pem, first.key_pem));
   TlsClient before(server->port(0));
   EXPECT_EQ(before.common_name(), "first");
   for (const auto& [cert, key] :
-       {std::pair(first.cert, second.key), std::pair(std::string(), first.key), std::pair(first.cert, std::string("x"))}) {
+       {std::pair(first.cert_pem, second.key_pem), std::pair(std::string(), first.key_pem), std::pair(first.cert_pem, std::string("x"))}) {
     const auto used = server->use_certificate(0, cert, key);
     ASSERT_FALSE(used);
     EXPECT_EQ(used.error().code, ErrorCode::kInvalid);
   }
   server->reload_certificates();
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "first");
-  ASSERT_TRUE(server->use_certificate(0, second.cert + first.cert, second.key));
+  ASSERT_TRUE(server->use_certificate(0, second.cert_pem + first.cert_pem, second.key_pem));
   EXPECT_EQ(TlsClient(server->port(0)).common_name(), "second");
   EXPECT_EQ(before.get("/old"), "GET /old\n");
 }

@@ -12,10 +12,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kCluster = fs::path(CISTERN_SOURCE_DIR) / "tests/unit/operator/render/cluster";
-const fs::path kFolder = fs::path(CISTERN_SOURCE_DIR) / "tests/unit/operator/admission";
+const fs::path kCluster = fakes::source_folder() / "tests/unit/operator/render/cluster";
+const fs::path kFolder = fakes::source_folder() / "tests/unit/operator/admission";
 
-Json read_json(const fs::path& file) { return Json::parse(render::test::content_of(file)); }
+Json read_json(const fs::path& file) { return Json::parse(fakes::read_file(file)); }
 
 template <class Facts>
 std::vector<Facts> facts(const char* name) {
@@ -31,7 +31,7 @@ class DecisionGolden : public testing::TestWithParam<const char*> {};
 TEST_P(DecisionGolden, pods_and_config_maps_are_as_recorded) {
   const std::string name = GetParam();
   const auto policies = model::load_policies(name == "everything" ? kCluster / "everything.yaml"
-                                                                  : fs::path(CISTERN_SOURCE_DIR) / "examples" / (name + ".yaml"));
+                                                                  : fakes::source_folder() / "examples" / (name + ".yaml"));
   ASSERT_TRUE(policies) << policies.error().message;
   const auto namespaces = facts<plan::NamespaceFacts>("namespaces.json");
   const auto plan = plan::plan_cluster(*policies, facts<plan::NodeFacts>("nodes.json"), namespaces, "cistern-system");

@@ -81,7 +81,7 @@ class NodeProgram : public testing::Test {
   }
 
   void start() {
-    process_.emplace(fakes::Command{{std::string(CISTERN_BIN_DIR) + "/cistern-operator", "node", "--node-name", "n1", "--host-root",
+    process_.emplace(fakes::Command{{fakes::program("cistern-operator"), "node", "--node-name", "n1", "--host-root",
                                      tree_.root(), "--kubeconfig", tree_.at("/kubeconfig"), "--check", "1s"}},
                      tree_.at(kState).string() + ".log");
     ASSERT_TRUE(soon([&] { return process_->output().find("running:") != std::string::npos; })) << process_->output();
@@ -235,7 +235,7 @@ TEST_F(NodeProgram, RestoresByHandWithoutAnApiServer) {
   process_.reset();
   fs::remove(tree_.at(kState).string() + ".log");
   api_.go_down();
-  const std::string program = std::string(CISTERN_BIN_DIR) + "/cistern-operator";
+  const std::string program = fakes::program("cistern-operator");
   auto ended = fakes::run({{program, "node", "--restore", "--host-root", tree_.root()}});
   EXPECT_EQ(ended.code, 0) << ended.output;
   EXPECT_THAT(ended.output, HasSubstr(std::string("put back as before: ") + kHosts));

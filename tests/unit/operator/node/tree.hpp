@@ -12,7 +12,7 @@
 #include <string>
 
 #include "operator/node/keeper.hpp"
-#include "tests/fakes/temporary_folder.hpp"
+#include "tests/fakes/places/places.hpp"
 
 namespace cistern::node {
 

@@ -1,0 +1,88 @@
+"""Cistern with nodes and pods pointed at it: the fixture of the tests of that."""
+
+import json
+
+import pytest
+import runtime_files
+from cistern import REGISTRY, Cistern, policy
+from cluster import SYSTEM_NAMESPACE
+from pulls import AUTHORITY
+from world import PRIVATE, SECURE, USERS, VAULT
+
+
+def registries(**changes):
+    """The outside world's, as a policy names them; `changes` are fields of each."""
+    secure = {"caRef": {"name": AUTHORITY}}
+    upstreams = {
+        REGISTRY: {"url": f"http://{REGISTRY}"},
+        SECURE: {"url": f"https://{SECURE}", **secure},
+        PRIVATE: {"url": f"https://{PRIVATE}", "credentialsRef": {"name": "robot"}, **secure},
+        VAULT: {"url": f"https://{VAULT}", **secure},  # what is there is only for those who have a password of their own
+    }
+    return {"registries": [{"name": name, "upstreams": [{"name": name.partition(".")[0], **upstream}], "tagTTL": "1s", **changes}
+                           for name, upstream in upstreams.items()]}
+
+
+def node_policy(**spec):
+    return policy(**{"images": registries(), "nodeConfig": {"maxUnavailable": 1}, **spec})
+
+
+class Nodes(Cistern):
+    """Cistern on a cluster whose nodes had files of their own before."""
+
+    def __init__(self, cluster, before):
+        super().__init__(cluster)
+        self.before = before  # runtime_files.snapshots()
+
+    def begin(self, **spec):
+        """The policy is node_policy(), in force in agents and nodes."""
+        self.apply(node_policy(**spec))
+        self.wait_ready(timeout=120)
+        self.wait_in_force()
+        runtime_files.wait_configured(self.cluster)
+
+    def change(self, **spec):
+        """Another policy, once the nodes have it."""
+        before = runtime_files.wanted_hash(self.cluster)
+        self.apply(node_policy(**spec))
+        runtime_files.wait_configured(self.cluster, but=before)
+
+
+@pytest.fixture(scope="session")
+def nodes(made, request):
+    """Installed, with what its policies refer to."""
+    cluster = made.cluster
+    runtime_files.make_others_files(cluster)
+    found = Nodes(cluster, runtime_files.snapshots(cluster))
+    request.getfixturevalue("installed")
+    give_references(cluster)
+    return found
+
+
+def give_references(cluster):
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY}, "data": {"ca.crt": (cluster.layout.pki / "ca.crt").read_text()}},
+                  {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth", "metadata": {"name": "robot"},
+                   "stringData": {"username": "robot", "password": USERS["robot"]}}, namespace=SYSTEM_NAMESPACE)
+
+
+@pytest.fixture
+def configured(nodes):
+    """With node_policy() in force, and no other."""
+    others = {each["metadata"]["name"] for each in nodes.cluster.get("mirrorpolicies")["items"]} - {"default"}
+    if others:
+        nodes.cluster.kubectl("delete", "mirrorpolicies", *others, "--timeout=90s")
+    nodes.begin()
+    return nodes
+
+
+def metric(cistern, node, name, **labels):
+    """The sum of an agent's numbers of this name and these labels."""
+    total = 0.0
+    for line in cistern.admin(cistern.agents()[node], "/metrics").splitlines():
+        if line.partition("{")[0].partition(" ")[0] == name and all(f'{key}="{value}"' in line for key, value in labels.items()):
+            total += float(line.rpartition(" ")[2])
+    return total
+
+
+def status(cistern, node):
+    return json.loads(cistern.admin(cistern.agents()[node], "/status"))
