@@ -159,7 +159,7 @@ Causes node_program_causes(const World& world, const std::string& node) {
   if (!snapshot.pods.known() || !snapshot.daemon_sets.known()) return {};
   if (snapshot.daemon_sets.find(kNodeDaemonSet) == nullptr) {
     return {{Level::kProblem, fmt::format("there is no DaemonSet {}: nobody configures runtimes", kNodeDaemonSet),
-             "install or upgrade the chart", false}};
+             "install or upgrade the chart with node.enabled=true", false}};
   }
   const Json* object = world.node_program_on(node);
   if (object == nullptr) {
@@ -179,7 +179,7 @@ Causes webhook_causes(const World& world) {
   if (webhook == nullptr) {
     return {{Level::kProblem,
              fmt::format("there is no MutatingWebhookConfiguration {}: no pod is told of the cache", reconcile::kWebhookName),
-             "install or upgrade the chart"}};
+             "install or upgrade the chart with webhook.enabled=true"}};
   }
   Causes causes;
   if (text(*webhook, {"clientConfig", "caBundle"}).empty()) {

@@ -75,14 +75,20 @@ void check_selectors(const model::Policy& policy, const plan::PolicyOutcome& out
   }
 }
 
-std::vector<std::string> kept_in_fallback(const World& world, const std::string& group) {
-  const Json* map = world.snapshot().config_maps.find(std::string(node::kConfigMapPrefix) + group);
-  const auto config = map == nullptr ? Result<node::Config>(fail(ErrorCode::kNotFound, "none"))
-                                     : node::parse_config(text(*map, {"data", node::kConfigKey}));
-  std::vector<std::string> names;
-  if (!config) return names;
-  for (const auto& registry : config->registries) {
-    if (!registry.strict) names.push_back(registry.name);
+// Registries of a group that are not as strict as its policy wants them: in all of it, or on single nodes.
+std::set<std::string> kept_in_fallback(const World& world, const plan::Group& group) {
+  std::set<std::string> names;
+  const Json* map = world.snapshot().config_maps.find(std::string(node::kConfigMapPrefix) + group.name);
+  if (map != nullptr) {
+    if (const auto config = node::parse_config(text(*map, {"data", node::kConfigKey}))) {
+      for (const auto& registry : config->registries) {
+        if (!registry.strict) names.insert(registry.name);
+      }
+    }
+  }
+  for (const auto& node : group.nodes) {
+    const auto state = world.node_state(node);
+    if (state) names.insert(state->kept_in_fallback.begin(), state->kept_in_fallback.end());
   }
   return names;
 }
@@ -91,11 +97,10 @@ void check_strict(const World& world, Lines& lines) {
   std::map<std::string, std::set<std::string>> strict, kept;  // by policy
   for (const auto& group : world.desired().plan.groups) {
     if (group.effective.settings.node_config.mode != model::NodeConfigMode::kApply) continue;
-    const auto fallback = kept_in_fallback(world, group.name);
+    const auto fallback = kept_in_fallback(world, group);
     for (const auto& registry : group.effective.settings.registries) {
       if (registry.fallback_to_source) continue;
-      const bool is_kept = std::ranges::find(fallback, registry.name) != fallback.end();
-      (is_kept ? kept : strict)[group.policy].insert(registry.name);
+      (fallback.contains(registry.name) ? kept : strict)[group.policy].insert(registry.name);
     }
   }
   for (const auto& [policy, names] : strict) {

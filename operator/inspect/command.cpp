@@ -39,9 +39,11 @@ Command::Command(CLI::App& app, CLI::App& explain, const std::vector<std::string
       words_(words),
       format_(format) {
   for (auto* command : {explain_, doctor_}) {
-    command->add_option("--kubeconfig", kubeconfig_,
-                        "How the API server is reached; default: $KUBECONFIG, a pod's own account, ~/.kube/config");
-    command->add_option("--namespace", ns_, "Where Cistern is")->capture_default_str();
+    command
+        ->add_option("--kubeconfig", kubeconfig_,
+                     "How the API server is reached; default: $KUBECONFIG, a pod's own account, ~/.kube/config")
+        ->envname("CISTERN_KUBECONFIG");
+    command->add_option("--namespace", ns_, "Where Cistern is")->envname("CISTERN_NAMESPACE")->capture_default_str();
     command->add_option("-o,--output", format, "text or json")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
   }
   explain_->add_option("-n,--pod-namespace", pod_ns_, "The pod's; default: the kubeconfig's");

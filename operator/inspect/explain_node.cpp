@@ -22,12 +22,16 @@ std::vector<Fact> lease_facts(const World& world, const std::string& node, const
   std::string applied_origin = wanted.empty()                  ? ""
                                : state->applied_hash == wanted ? "as the operator wants it"
                                                                : "the operator wants " + wanted;
-  if (state->applied_hash != wanted && state->granted_hash == wanted && !wanted.empty()) applied_origin += ", and has granted it";
+  if (state->applied_hash != wanted && state->granted == wanted && !wanted.empty()) applied_origin += ", and has granted it";
   add(facts, "applied", state->applied_hash, applied_origin);
   add(facts, "runtime", state->runtime);
   add(facts, "version", state->version, "of the node's program");
   add(facts, "drift", std::to_string(state->drift), fmt::format("files left as they are; {} mended so far", state->repairs));
   add(facts, "failures", std::to_string(state->failures), "in a row");
+  if (!state->kept_in_fallback.empty()) {
+    add(facts, "kept in fallback", fmt::format("{}", fmt::join(state->kept_in_fallback, ", ")),
+        "images that start before the agent come from there");
+  }
   add(facts, "heartbeat", state->age ? age_in_words(*state->age) + " ago" : "never", state->is_stale() ? "stale" : "");
   return facts;
 }

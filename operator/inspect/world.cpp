@@ -1,13 +1,12 @@
 #include "operator/inspect/world.hpp"
 
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
+#include <cstdlib>
 
 #include "operator/node/config.hpp"
 #include "operator/node/lease.hpp"
-#include "operator/plan/pods.hpp"
 #include "operator/reconcile/agent_pod.hpp"
+#include "operator/reconcile/pod_rules.hpp"
 
 namespace cistern::inspect {
 namespace {
@@ -33,25 +32,12 @@ std::shared_ptr<const reconcile::Desired> make_desired(const Snapshot& snapshot)
 }
 
 admission::Rules make_rules(const Snapshot& snapshot, const reconcile::Desired& desired) {
-  std::vector<model::Policy> policies;
-  for (const auto& [name, entry] : desired.policies) {
-    if (!entry.deleting && entry.accepted) policies.push_back(entry.accepted->policy);
-  }
-  std::vector<plan::NamespaceFacts> namespaces;
-  for (const auto& item : snapshot.namespaces.items) namespaces.push_back({kube::metadata(item, "name"), labels_of(item)});
-  std::set<std::string, std::less<>> ready;
-  for (const auto& slice : snapshot.endpoint_slices.items) {
-    if (auto policy = admission::ready_policy(slice); !policy.empty()) ready.insert(std::move(policy));
-  }
+  auto ready = reconcile::ready_policies(objects(snapshot.endpoint_slices));
   // Where endpoints can not be read nobody is accused of having none.
   if (!snapshot.endpoint_slices.known()) {
-    for (const auto& policy : policies) ready.insert(policy.metadata.name);
+    for (const auto& [name, entry] : desired.policies) ready.insert(name);
   }
-  return admission::make_rules(snapshot.ns, plan::plan_pods(policies, desired.plan.groups), namespaces, desired.plan, std::move(ready));
-}
-
-unsigned long annotated_number(const Json& lease, std::string_view key) {
-  return std::strtoul(kube::annotation(lease, key).c_str(), nullptr, 10);
+  return reconcile::make_pod_rules(desired, objects(snapshot.namespaces), std::move(ready), snapshot.ns);
 }
 
 bool is_owned_by(const Json& pod, std::string_view daemon_set) {
@@ -69,13 +55,16 @@ bool is_ready(const Json& endpoint) {
 
 }  // namespace
 
-World::World(const Snapshot& snapshot) : snapshot_(snapshot), desired_(make_desired(snapshot)) {
+World::World(const Snapshot& snapshot) : snapshot_(snapshot), now_(snapshot.now), desired_(make_desired(snapshot)) {
   for (const auto& [name, entry] : desired_->policies) {
     if (!entry.deleting && entry.accepted) ranked_.push_back(&entry.accepted->policy);
   }
   std::ranges::sort(ranked_, [](const auto* a, const auto* b) { return plan::wins(*a, *b); });
   rules_ = make_rules(snapshot, *desired_);
-  for (const auto& lease : snapshot.leases.items) leases_.emplace(kube::metadata(lease, "name"), &lease);
+  for (const auto& lease : snapshot.leases.items) {
+    leases_.emplace(kube::metadata(lease, "name"), &lease);
+    if (const auto renewed = reconcile::renewed_at(lease)) now_ = std::max(now_, *renewed);
+  }
   const auto keep = [](const Json*& kept, const Json& pod) {
     if (kept == nullptr || is_going(*kept)) kept = &pod;
   };
@@ -104,24 +93,14 @@ std::optional<NodeState> World::node_state(const std::string& node) const {
   const auto found = leases_.find(node::lease_name(node));
   if (found == leases_.end()) return std::nullopt;
   const Json* lease = found->second;
-  NodeState state;
-  for (auto [member, key] : {std::pair{&state.group, "group"},
-                             {&state.config_hash, "config-hash"},
-                             {&state.applied_hash, "applied-hash"},
-                             {&state.runtime, "runtime"},
-                             {&state.version, "agent-version"},
-                             {&state.state, "state"},
-                             {&state.message, "message"}}) {
-    *member = kube::annotation(*lease, std::string("cistern.dev/") + key);
-  }
-  state.granted_hash = kube::annotation(*lease, node::kGrantedAnnotation);
-  state.drift = annotated_number(*lease, "cistern.dev/drift");
-  state.repairs = annotated_number(*lease, "cistern.dev/repairs");
-  state.failures = annotated_number(*lease, "cistern.dev/failures");
+  NodeState state{reconcile::node_lease(*lease),
+                  kube::annotation(*lease, "cistern.dev/runtime"),
+                  kube::annotation(*lease, "cistern.dev/agent-version"),
+                  std::strtoul(kube::annotation(*lease, "cistern.dev/repairs").c_str(), nullptr, 10),
+                  {},
+                  {}};
   state.duration = std::chrono::seconds(number(*lease, {"spec", "leaseDurationSeconds"}));
-  if (const auto renewed = parse_time(text(*lease, {"spec", "renewTime"}))) {
-    state.age = std::max(std::chrono::seconds(0), snapshot_.now - *renewed);
-  }
+  if (const auto renewed = reconcile::renewed_at(*lease)) state.age = age_of(*renewed);
   return state;
 }
 
@@ -176,11 +155,12 @@ std::string World::why_no_leader() const {
   }
   if (!snapshot_.leases.known()) return "";
   const Json* lease = snapshot_.leases.find(kLeaderLease);
-  const auto renewed = lease == nullptr ? std::nullopt : parse_time(text(*lease, {"spec", "renewTime"}));
+  const auto renewed = lease == nullptr ? std::nullopt : reconcile::renewed_at(*lease);
   if (!renewed || text(*lease, {"spec", "holderIdentity"}).empty()) return "no replica of the operator leads";
-  const auto age = snapshot_.now - *renewed;
+  const auto age = age_of(*renewed);
   if (age <= kLeaderLeaseIsStale) return "";
-  return fmt::format("the operator's leader, {}, has not been heard for {}", text(*lease, {"spec", "holderIdentity"}), age_in_words(age));
+  return fmt::format("the operator's leader, {}, has not been heard for {} by this machine's clock",
+                     text(*lease, {"spec", "holderIdentity"}), age_in_words(age));
 }
 
 bool World::is_uninstalling() const { return snapshot_.config_maps.find(node::kUninstallConfigMap) != nullptr; }
@@ -210,17 +190,6 @@ std::string why_webhook_is_not_asked(const Json& webhook, const std::map<std::st
   const auto pods = selector_of(at(webhook, {"objectSelector"}));
   if (!plan::selects(pods, pod_labels)) return fmt::format("its objectSelector ({}) leaves the pod out", in_words(pods));
   return "";
-}
-
-std::optional<WallTime> parse_time(const std::string& text) {
-  std::tm time{};
-  if (std::sscanf(text.c_str(), "%4d-%2d-%2dT%2d:%2d:%2d", &time.tm_year, &time.tm_mon, &time.tm_mday, &time.tm_hour, &time.tm_min,
-                  &time.tm_sec) != 6) {
-    return std::nullopt;
-  }
-  time.tm_year -= 1900;
-  --time.tm_mon;
-  return WallTime(std::chrono::seconds(::timegm(&time)));
 }
 
 std::string age_in_words(std::chrono::seconds age) {

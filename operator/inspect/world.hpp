@@ -9,14 +9,15 @@
 #include "operator/admission/rules.hpp"
 #include "operator/inspect/snapshot.hpp"
 #include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/node_lease.hpp"
 #include "operator/reconcile/status.hpp"
 
 namespace cistern::inspect {
 
-// What a node's Lease says of it.
-struct NodeState {
-  std::string group, config_hash, applied_hash, granted_hash, runtime, version, state, message;
-  unsigned long drift = 0, repairs = 0, failures = 0;
+// A node's Lease, with what only people ask for.
+struct NodeState : reconcile::NodeLease {
+  std::string runtime, version;
+  unsigned long repairs = 0;
   std::optional<std::chrono::seconds> age;  // since it was renewed
   std::chrono::seconds duration{0};         // not renewed for so long: the node's program is away
 
@@ -58,7 +59,10 @@ class World {
   const Json* webhook() const;
 
  private:
+  std::chrono::seconds age_of(WallTime time) const { return std::max(std::chrono::seconds(0), now_ - time); }
+
   const Snapshot& snapshot_;
+  WallTime now_;  // this machine's clock, or the newest time in a Lease if that is behind
   std::shared_ptr<const reconcile::Desired> desired_;
   std::vector<const model::Policy*> ranked_;
   admission::Rules rules_;
@@ -76,8 +80,6 @@ std::string why_first(const model::Policy& winner, const model::Policy& loser);
 std::string why_webhook_is_not_asked(const Json& webhook, const std::map<std::string, std::string>& namespace_labels,
                                      const std::map<std::string, std::string>& pod_labels);
 
-// "2026-01-31T12:00:00.000000Z", with or without fractions; nothing if it is none.
-std::optional<WallTime> parse_time(const std::string& text);
 // "12s", "3m", "2h", "41d": roughly.
 std::string age_in_words(std::chrono::seconds age);
 

@@ -191,7 +191,7 @@ const Scenario kScenarios[] = {
                           "profiles: {look: {nodeConfig: {mode: Report}}}}");
        Cluster::in(cluster.snapshot.nodes, "worker-2")["metadata"]["labels"]["cistern.dev/profile"] = "look";
        cluster.settle();
-       for (const char* node : {"worker-1", "worker-2"}) cluster.annotate_lease(node, "message", "");
+       cluster.annotate_lease("worker-1", "kept-in-fallback", "docker.io");
        cluster.annotate_lease("worker-2", "state", "Reported");
        forget_injection(cluster.pod);
      }},

@@ -216,11 +216,20 @@ TEST(Certificates, are_seen_as_the_api_server_sees_them) {
   EXPECT_EQ(view_certificate(certificate, made->ca_bundle, name, test::now()).not_after, test::now() + admission::kCertificateLife);
 }
 
-TEST(Times, are_read_with_and_without_fractions) {
-  EXPECT_EQ(parse_time("2026-06-01T12:00:00Z"), test::now());
-  EXPECT_EQ(parse_time("2026-06-01T12:00:00.123456Z"), test::now());
-  EXPECT_EQ(parse_time("yesterday"), std::nullopt);
-  EXPECT_EQ(parse_time(""), std::nullopt);
+TEST(Times, of_a_machine_whose_clock_is_behind_make_no_lease_fresh) {
+  Cluster cluster;
+  cluster.snapshot.now -= std::chrono::hours(24);
+  Cluster::in(cluster.snapshot.leases, "cistern-node-worker-1")["spec"]["renewTime"] = "2026-06-01T11:00:00.000000Z";
+  const World world(cluster.snapshot);
+  EXPECT_TRUE(world.node_state("worker-1")->is_stale());
+  EXPECT_FALSE(world.node_state("worker-2")->is_stale());
+}
+
+TEST(Times, are_told_roughly) {
+  EXPECT_EQ(age_in_words(std::chrono::seconds(90)), "90s");
+  EXPECT_EQ(age_in_words(std::chrono::minutes(90)), "90m");
+  EXPECT_EQ(age_in_words(std::chrono::hours(47)), "47h");
+  EXPECT_EQ(age_in_words(std::chrono::days(41)), "41d");
 }
 
 TEST(Selectors, in_words) {
