@@ -16,7 +16,7 @@ using std::chrono::seconds;
 
 constexpr seconds kFast{2};
 constexpr milliseconds kChanged{500};  // between two that say something else: the next node's turn waits for it
-constexpr seconds kSlowest{120};  // and half of it at least
+constexpr seconds kSlowest{120};       // and half of it at least
 constexpr std::size_t kLongestMessage = 900;
 
 std::string microtime(WallTime time) {

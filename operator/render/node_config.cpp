@@ -30,8 +30,8 @@ node::Config node_config(const plan::Group& group, const std::set<std::string>& 
 }
 
 nlohmann::json node_config_map(const node::Config& config, const Owner& owner, const Installation& installation) {
-  auto object = make_object("v1", "ConfigMap", std::string(node::kConfigMapPrefix) + config.group, object_labels(config.policy, config.group),
-                            owner, installation);
+  auto object = make_object("v1", "ConfigMap", std::string(node::kConfigMapPrefix) + config.group,
+                            object_labels(config.policy, config.group), owner, installation);
   object["data"][std::string(node::kConfigKey)] = node::to_text(config);
   return object;
 }

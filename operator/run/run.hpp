@@ -24,7 +24,7 @@ struct Settings {
   std::string namespace_pod_security;
   std::chrono::seconds cleanup_limit{120};
   std::chrono::seconds heartbeat_limit{300};  // without a word for so long a node's program counts as gone
-  std::chrono::milliseconds resync{600000};  // everything is looked at again so often
+  std::chrono::milliseconds resync{600000};   // everything is looked at again so often
 };
 
 // Blocks until SIGTERM or SIGINT (success, the Lease is given back), or until it can not go on. Called once in a process, before any other

@@ -26,9 +26,9 @@ struct UninstallSettings {
 
 // In this order: the webhook's configuration goes; the operator's Deployment is scaled to 0 and its pods waited for, so that it does not
 // make again what goes; a ConfigMap tells the nodes' programs, which put the runtimes' files back while agents still run, and are waited
-// for; DaemonSets, Services, Secrets, NetworkPolicies and ConfigMaps with our labels are deleted, ConfigMaps of all namespaces; agents' pods
-// are waited for; the node programs go; nodes lose the group's label, policies our finalizer and their status; the namespace gets back the
-// Pod Security label that it had; the Leases go. What is gone already is no failure, so it may be run again.
+// for; DaemonSets, Services, Secrets, NetworkPolicies and ConfigMaps with our labels are deleted, ConfigMaps of all namespaces; agents'
+// pods are waited for; the node programs go; nodes lose the group's label, policies our finalizer and their status; the namespace gets back
+// the Pod Security label that it had; the Leases go. What is gone already is no failure, so it may be run again.
 //
 // A node whose program did not say that it has put its files back keeps its Lease and a label (reconcile/leaving.hpp), by which a later
 // installation knows it.

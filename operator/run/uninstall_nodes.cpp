@@ -44,9 +44,10 @@ void restore_nodes(UninstallSteps& steps) {
   const kube::ObjectKey key{steps.settings().ns, std::string(node::kUninstallConfigMap)};
   const bool told = steps.write("ConfigMap " + key.to_string(), [&]() -> Result<void> {
     const auto made = steps.client().create(
-        kube::kConfigMaps,
-        Json{{"metadata",
-              {{"name", key.name}, {"namespace", key.ns}, {"labels", {{"app.kubernetes.io/name", "cistern"}, {"app.kubernetes.io/managed-by", "cistern"}}}}}});
+        kube::kConfigMaps, Json{{"metadata",
+                                 {{"name", key.name},
+                                  {"namespace", key.ns},
+                                  {"labels", {{"app.kubernetes.io/name", "cistern"}, {"app.kubernetes.io/managed-by", "cistern"}}}}}});
     if (made || made.error().code == ErrorCode::kConflict) return {};
     return fail(made.error());
   });
@@ -87,9 +88,10 @@ void forget_nodes(UninstallSteps& steps) {
     steps.write("Lease " + key.to_string(), [&] { return steps.client().remove(kube::kLeases, key); });
   }
   for (const auto& node : away) {
-    steps.say(fmt::format("node {} was away and still has files of ours. It keeps the label {}: a later installation puts them back; or, on the node: "
-                          "cistern-operator node --restore",
-                          node, reconcile::kRestoreLabel));
+    steps.say(fmt::format(
+        "node {} was away and still has files of ours. It keeps the label {}: a later installation puts them back; or, on the node: "
+        "cistern-operator node --restore",
+        node, reconcile::kRestoreLabel));
   }
   const kube::ObjectKey key{steps.settings().ns, std::string(node::kUninstallConfigMap)};
   steps.write("ConfigMap " + key.to_string(), [&] { return steps.client().remove(kube::kConfigMaps, key); });

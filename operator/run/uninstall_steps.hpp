@@ -62,8 +62,8 @@ class UninstallSteps {
   std::vector<std::string> failures_;
 };
 
-// The nodes' part (uninstall_nodes.cpp), in the order in which it is called. While agents still run: nodes are told to put their files back,
-// and waited for.
+// The nodes' part (uninstall_nodes.cpp), in the order in which it is called. While agents still run: nodes are told to put their files
+// back, and waited for.
 void restore_nodes(UninstallSteps& steps);
 // After the agents: the node programs go, at which those that have not heard of it put files back too.
 void remove_node_programs(UninstallSteps& steps);
