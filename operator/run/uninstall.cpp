@@ -8,6 +8,7 @@
 #include "operator/reconcile/apply.hpp"
 #include "operator/reconcile/cluster.hpp"
 #include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/environment_maps.hpp"
 #include "operator/run/uninstall_steps.hpp"
 
 namespace cistern::run {
@@ -84,8 +85,8 @@ class Uninstall {
     std::size_t count = 0;
     const auto selector = std::string(render::kPolicyOfObject);
     for (const auto& object : steps_.list(resource, {ns, selector, ""}, "list what is ours")) {
-      if (!reconcile::is_ours(object)) continue;
       const auto key = kube::key_of(object);
+      if (!reconcile::is_ours(object) || (key.ns != steps_.settings().ns && !reconcile::is_environment_map(key.name))) continue;
       if (steps_.write(fmt::format("{} {}", resource.kind, key.to_string()), [&] { return client_.remove(resource, key); })) ++count;
     }
     steps_.say(fmt::format("{}{}: {} deleted", resource.plural, ns.empty() ? " of other namespaces" : "", count));

@@ -75,6 +75,22 @@ TEST_F(UninstallTest, RemovesWhatTheOperatorMadeAndKeepsThePolicies) {
   EXPECT_FALSE(policy->contains("status"));
 }
 
+TEST_F(UninstallTest, TakesItsConfigMapsOutOfInjectedNamespacesAndNoOthers) {
+  const auto put = [&](const std::string& name, bool own) {
+    auto object = own ? ours(name) : named(name);
+    object["metadata"]["namespace"] = "shop";
+    server_.put(kube::kConfigMaps, object);
+  };
+  put("cistern-env", true);
+  put("cistern-env-dev", true);
+  put("cistern-env-theirs", false);
+  put("copied-with-labels", true);
+  ASSERT_TRUE(uninstall_now());
+  for (const auto* name : {"cistern-env", "cistern-env-dev"}) EXPECT_FALSE(server_.object(kube::kConfigMaps, {"shop", name})) << name;
+  for (const auto* name : {"cistern-env-theirs", "copied-with-labels"})
+    EXPECT_TRUE(server_.object(kube::kConfigMaps, {"shop", name})) << name;
+}
+
 TEST_F(UninstallTest, TouchesNothingThatHelmHasNotInstalled) {
   settings_.helm_release = "cistern";
   const auto refused = uninstall_now();
