@@ -8,6 +8,7 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 struct NodeWorld : World {
   NodeWorld() {
@@ -27,6 +28,13 @@ TEST(NodeStatus, WhereNodesAreToldNothingNothingIsSaidOfThem) {
   EXPECT_EQ(world.status().at("nodes"), json({{"selected", 3}}));
 }
 
+TEST(NodeStatus, AWishForStrictRegistriesThatNobodyCanFulfilIsTold) {
+  World world;
+  world.state.strict_in_vain = true;
+  EXPECT_THAT(condition(world.status(), "Accepted").at("message").get<std::string>(),
+              HasSubstr("needs the node program, which is not installed"));
+}
+
 TEST(NodeStatus, CountsNodes) {
   NodeWorld world;
   world.setup(0).state = NodeSetupState::kFailed;
@@ -43,6 +51,10 @@ TEST(NodeStatus, NodesOnTheirWayAreReconciling) {
               HasSubstr("False NodesWaiting 3 of 3 agents ready and in force. The runtime of 1 node is not set up yet: n2."));
   EXPECT_THAT(world.told("Reconciling"), HasSubstr("True NodesWaiting"));
   EXPECT_THAT(world.told("Degraded"), HasSubstr("False"));
+  world.setup(1).message = "waits for this node's agent: connection refused";
+  EXPECT_THAT(world.told("Ready"), Not(HasSubstr("connection refused"))) << "it is not its turn";
+  world.setup(1).its_turn = true;
+  EXPECT_THAT(world.told("Ready"), HasSubstr("n2: waits for this node's agent: connection refused."));
   world.setup(1).reachable = false;
   EXPECT_THAT(world.told("Ready"), HasSubstr("True InForce")) << "a node that can not be reached is not waited for";
 }
