@@ -13,7 +13,11 @@ using testing::Not;
 struct NodeWorld : World {
   NodeWorld() {
     group().node_mode = model::NodeConfigMode::kApply;
-    for (const auto& name : group().nodes) group().node_setups.push_back({.node = name, .state = NodeSetupState::kConfigured});
+    for (const auto& name : group().nodes) {
+      auto& made = group().node_setups.emplace_back();
+      made.node = name;
+      made.state = NodeSetupState::kConfigured;
+    }
   }
   NodeSetup& setup(std::size_t index) { return group().node_setups.at(index); }
   std::string told(const char* type) const {
