@@ -453,6 +453,16 @@ def test_the_uninstall_hook_may_take_back_the_label_of_its_own_namespace(install
     assert not allowed(installed, UNINSTALL, "patch", "namespaces", None, "kube-system")
 
 
+def test_the_uninstall_hook_may_do_what_it_does_to_nodes_and_injected_namespaces(installed):
+    for verb, resource, namespace, name in [
+        ("create", "configmaps", NAMESPACE, None), ("delete", "configmaps", "default", None), ("list", "leases.coordination.k8s.io", NAMESPACE, None),
+        ("delete", "leases.coordination.k8s.io", NAMESPACE, None), ("delete", "daemonsets.apps", NAMESPACE, None), ("patch", "nodes", None, None),
+        ("delete", "mutatingwebhookconfigurations.admissionregistration.k8s.io", None, "cistern")]:  # fmt: skip
+        assert allowed(installed, UNINSTALL, verb, resource, namespace, name), resource
+    assert not allowed(installed, UNINSTALL, "delete", "mutatingwebhookconfigurations.admissionregistration.k8s.io", None, "other")
+    assert not allowed(installed, UNINSTALL, "create", "configmaps", "default")
+
+
 def dashboard():
     maps = [one for one in objects(EVERYTHING) if one["kind"] == "ConfigMap"]
     return json.loads(maps[0]["data"]["cistern.json"])
