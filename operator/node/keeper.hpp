@@ -68,8 +68,9 @@ class Keeper {
   bool holds_nothing() const { return ledger_.files.empty(); }
 
   // Makes the node's files exactly these: others of ours are put back as before. What is so already is not written. Unmanaged files, and
-  // what is no file (a folder), are left. `config` is remembered with them. An error has changed nothing.
-  Result<Change> apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config);
+  // what is no file (a folder), are left. `config` and `place` (the ledger's) are remembered with them. An error has changed
+  // nothing.
+  Result<Change> apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config, const std::string& place = {});
   // Everything as before. Files that others have replaced since (no mark of ours) stay as they are and are named.
   Result<Change> restore();
   // Strict files in their other form; for when nobody will look after the agent. The configuration is then no longer in force.

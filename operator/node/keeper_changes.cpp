@@ -210,11 +210,12 @@ Result<Change> Keeper::carry_out(Transaction& transaction) {
   return std::move(transaction.change);
 }
 
-Result<Change> Keeper::apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config) {
+Result<Change> Keeper::apply(const std::vector<DesiredFile>& desired, Form form, const std::string& config, const std::string& place) {
   if (auto settled = settle(); !settled) return fail(settled.error());
   Transaction transaction;
   transaction.next = ledger_;
   transaction.next.config = config;
+  transaction.next.place = place;
   for (const auto& [path, file] : ledger_.files) {
     const auto same = [&path = path](const DesiredFile& wanted) { return wanted.path == path; };
     if (std::ranges::any_of(desired, same)) continue;

@@ -78,8 +78,9 @@ Pending pending_of(const json& object) {
 std::string to_text(const Ledger& ledger) {
   json files = json::object();
   for (const auto& [path, file] : ledger.files) files[path] = to_json(file);
-  json object = {{"version", kVersion},       {"files", files},          {"asides", ledger.asides},   {"folders", ledger.folders},
-                 {"backups", ledger.backups}, {"config", ledger.config}, {"storage", ledger.storage}, {"repairs", ledger.repairs}};
+  json object = {{"version", kVersion},       {"files", files},          {"asides", ledger.asides}, {"folders", ledger.folders},
+                 {"backups", ledger.backups}, {"config", ledger.config}, {"place", ledger.place},   {"storage", ledger.storage},
+                 {"repairs", ledger.repairs}};
   object["pending"] = ledger.pending ? to_json(*ledger.pending) : json();
   return object.dump(1) + "\n";
 }
@@ -96,6 +97,7 @@ Result<Ledger> parse_ledger(const std::string& text) {
     ledger.folders = object.at("folders").get<std::set<std::string>>();
     ledger.backups = object.at("backups").get<std::set<std::string>>();
     ledger.config = object.at("config").get<std::string>();
+    ledger.place = object.value("place", "");
     ledger.storage = object.at("storage").get<std::map<std::string, bool>>();
     ledger.repairs = object.at("repairs").get<unsigned>();
     return ledger;

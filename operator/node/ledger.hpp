@@ -49,6 +49,7 @@ struct Ledger {
   std::set<std::string> backups;  // that nobody needs any more
 
   std::string config;                   // node.json that the files are from; empty: none
+  std::string place;                    // Detection's, when they were written
   std::map<std::string, bool> storage;  // cache folders that were prepared; whether they stay in the end
   unsigned repairs = 0;                 // drift mended so far
 };

@@ -141,6 +141,10 @@ bool Detection::blocked() const {
   return std::ranges::any_of(findings, [](const Finding& finding) { return finding.blocks; });
 }
 
+std::string Detection::place() const {
+  return fmt::format("{}{}{}", containerd ? "containerd:" : "", fmt::join(hosts_folders, ":"), crio ? " crio" : "");
+}
+
 bool Detection::may_be_strict(const std::string& registry) const {
   return std::ranges::find(sandbox_registries, registry) == sandbox_registries.end();
 }

@@ -38,6 +38,8 @@ struct Detection {
   std::vector<Finding> findings;
 
   bool blocked() const;
+  // Whose files, in which folders: where this changes, what was written before is read by nobody.
+  std::string place() const;
   // Whether a registry that shall be strict can be: not the sandbox image's.
   bool may_be_strict(const std::string& registry) const;
   // Sentences, the blocking ones first.

@@ -86,6 +86,8 @@ Situation Worker::look(const View& view) {
     }
   }
   situation.applied = hash_in(keeper_.ledger().config);
+  // Another runtime, or one that reads other folders, has nothing of it.
+  if (config_ && !detection_.blocked() && keeper_.ledger().place != detection_.place()) situation.applied.clear();
   situation.has_something = !keeper_.holds_nothing() || !keeper_.ledger().config.empty();
   const auto drift = keeper_.look();
   situation.drifted = std::ranges::any_of(drift, [](const Drift& found) { return found.kind != Drift::Kind::kUnmanaged; });
@@ -207,7 +209,7 @@ Result<void> Worker::change_containerd(const DesiredFile& edit) {
   if (before.files.contains(edit.path)) return {};
   std::vector<DesiredFile> files = {edit};
   for (const auto& [path, file] : before.files) files.push_back({path, file.content, file.fallback, file.once});
-  if (auto written = changed(keeper_.apply(files, Form::kFull, before.config)); !written) return fail(written.error());
+  if (auto written = changed(keeper_.apply(files, Form::kFull, before.config, before.place)); !written) return fail(written.error());
   auto restarted = host_.restart_containerd();
   if (restarted) {
     announce_(false, "ContainerdRestarted", "Restart", fmt::format("config_path was set in {}", edit.path));
@@ -221,16 +223,17 @@ Result<void> Worker::change_containerd(const DesiredFile& edit) {
 Result<void> Worker::put_back(const Ledger& before) {
   std::vector<DesiredFile> files;
   for (const auto& [path, file] : before.files) files.push_back({path, file.content, file.fallback, file.once});
-  auto back = changed(keeper_.apply(files, Form::kFull, before.config));
+  auto back = changed(keeper_.apply(files, Form::kFull, before.config, before.place));
   return back ? Result<void>() : fail(back.error());
 }
 
 Result<void> Worker::switch_files(const Layout& layout, const Config& config) {
   const Ledger before = keeper_.ledger();
   const auto text = to_text(config);
+  const auto place = detection_.place();
   const bool strict = std::ranges::any_of(layout.files, [](const auto& file) { return file.content != file.fallback; });
   // Strict files come only after the agent has been seen to answer with the others in force; until then the node counts as not configured.
-  auto written = changed(keeper_.apply(layout.files, strict ? Form::kFallback : Form::kFull, strict ? before.config : text));
+  auto written = changed(keeper_.apply(layout.files, strict ? Form::kFallback : Form::kFull, strict ? before.config : text, place));
   if (!written) return fail(written.error());
   std::string problem;
   if (!probe_for(settings_.agent_patience, config.mirror, problem)) {
@@ -238,7 +241,7 @@ Result<void> Worker::switch_files(const Layout& layout, const Config& config) {
     return fail(ErrorCode::kUnavailable, "the agent stopped answering, the node's files are as before: {}", problem);
   }
   if (!strict) return {};
-  written = changed(keeper_.apply(layout.files, Form::kFull, text));
+  written = changed(keeper_.apply(layout.files, Form::kFull, text, place));
   return written ? Result<void>() : fail(written.error());
 }
 

@@ -291,6 +291,25 @@ TEST_F(WorkerTest, CrioIsToldOfEachChange) {
   EXPECT_EQ(host_.reloads, 2);
 }
 
+TEST_F(WorkerTest, AnotherRuntimeGetsItsOwnFilesAndTheFormerOnesGo) {
+  round();
+  EXPECT_TRUE(tree_.exists(kDockerFile));
+  view_.facts.runtime = "cri-o://1.30.1";
+  const auto report = round();
+  EXPECT_EQ(report.state, "Applied");
+  EXPECT_FALSE(tree_.exists(kDockerFile));
+  EXPECT_TRUE(tree_.exists(std::string(kCrioFile)));
+  const auto applies = worker_->counters().applies;
+  round();
+  EXPECT_EQ(worker_->counters().applies, applies);
+  view_.facts.runtime = "containerd://2.1.4";
+  tree_.write("/etc/containerd/config.toml",
+              "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/other.d'\n");
+  round();
+  EXPECT_TRUE(tree_.exists("/etc/containerd/other.d/docker.io/hosts.toml"));
+  EXPECT_FALSE(tree_.exists(std::string(kCrioFile)));
+}
+
 TEST_F(WorkerTest, TheCacheFolderIsMadeForTheAgentAndGoesAfterIt) {
   if (!root_user()) GTEST_SKIP() << "needs root to give a folder away";
   round();
