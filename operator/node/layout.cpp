@@ -121,7 +121,7 @@ class LayingOut {
              fmt::format("{} is set by {}, which counts more than {}: rename it to come before", registry.name, before->source, kCrioFile),
              false});
       }
-      const auto mirror = fmt::format("{}/{}", config_.listen, registry.name);
+      const auto mirror = fmt::format("{}/{}", config_.listen, render::registry_in_path(registry.name));
       const auto soft = runtime_files::registry_with_mirror(registry.name, mirror, before);
       content += is_strict(registry) ? runtime_files::strict_registry(registry.name, mirror) : soft;
       fallback += soft;

@@ -16,10 +16,16 @@ std::string hosts_toml(const model::Registry& registry, const std::string& mirro
   return fmt::format("{}\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", kMark, mirror);
 }
 
+std::string registry_in_path(std::string_view registry) {
+  std::string name(registry);
+  if (const auto port = name.rfind(':'); port != std::string::npos) name[port] = '_';
+  return name;
+}
+
 std::string registries_conf(const std::vector<model::Registry>& registries, const std::string& listen) {
   std::string text = fmt::format("{}\n", kMark);
   for (const auto& registry : registries) {
-    const std::string mirror = fmt::format("{}/{}", listen, registry.name);
+    const std::string mirror = fmt::format("{}/{}", listen, registry_in_path(registry.name));
     if (registry.fallback_to_source) {
       text +=
           fmt::format("\n[[registry]]\nprefix = \"{0}\"\nlocation = \"{0}\"\n\n[[registry.mirror]]\nlocation = \"{1}\"\ninsecure = true\n",

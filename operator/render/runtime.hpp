@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "operator/model/policy.hpp"
@@ -15,6 +16,10 @@ inline constexpr std::string_view kMark = "# managed by cistern";
 // stays containerd's last host because `server` is left out (docker.io then means registry-1.docker.io, as containerd knows by itself);
 // else the agent is the only server.
 std::string hosts_toml(const model::Registry& registry, const std::string& mirror);
+
+// A registry's name as the first element of a path at the agent: registry.example:5000 is registry.example_5000 there, since a ':' has no
+// place in the path of an image reference.
+std::string registry_in_path(std::string_view registry);
 
 // A drop-in for registries.conf.d (CRI-O, podman, skopeo). `listen` is the agent's HOST:PORT. They do not say which registry they mean
 // (containerd adds ?ns=), so that its name begins the path.

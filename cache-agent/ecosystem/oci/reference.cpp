@@ -33,6 +33,11 @@ bool is_component(std::string_view text) {
 
 std::string canonical_registry(std::string_view name) {
   auto lower = lower_case(name);
+  if (const auto mark = lower.rfind('_'); mark != std::string::npos && mark + 1 < lower.size() &&
+                                          lower.find_first_not_of("0123456789", mark + 1) == std::string::npos &&
+                                          (lower.find('.') < mark || lower.compare(0, mark, "localhost") == 0)) {
+    lower[mark] = ':';
+  }
   return lower == "index.docker.io" || lower == "registry-1.docker.io" ? "docker.io" : lower;
 }
 

@@ -79,14 +79,14 @@ TEST_F(RealRuntimes, SkopeoAsksTheAgentThenWhatItAskedBefore) {
   tree_.write("/etc/containers/registries.conf.d/theirs.conf",
               "[[registry]]\nprefix = \"soft.invalid\"\nlocation = \"" + registry_.address() +
                   "/home\"\ninsecure = true\n[[registry.mirror]]\nlocation = \"" + registry_.address() + "/theirs\"\ninsecure = true\n");
-  const auto files = lay("cri-o://1.30.1", {{"soft.invalid", false}, {"strict.invalid", true}});
+  const auto files = lay("cri-o://1.30.1", {{"soft.invalid", false}, {"strict.invalid", true}, {"port.invalid:5000", true}});
   ASSERT_EQ(files.size(), 1U);
-  for (const char* image : {"docker://soft.invalid/x/y:1", "docker://strict.invalid/x/y:1"}) {
+  for (const char* image : {"docker://soft.invalid/x/y:1", "docker://strict.invalid/x/y:1", "docker://port.invalid:5000/x/y:1"}) {
     const auto ended = fakes::run({{"skopeo", "--registries-conf", tree_.at(std::string(kCrioFile)), "inspect", image}});
     EXPECT_NE(ended.code, 0);
   }
   EXPECT_THAT(registry_.asked(), ElementsAre("/v2/soft.invalid/x/y/manifests/1", "/v2/theirs/x/y/manifests/1", "/v2/home/x/y/manifests/1",
-                                             "/v2/strict.invalid/x/y/manifests/1"));
+                                             "/v2/strict.invalid/x/y/manifests/1", "/v2/port.invalid_5000/x/y/manifests/1"));
 }
 
 TEST_F(RealRuntimes, ContainerdAsksTheAgentThenWhatItAskedBefore) {
