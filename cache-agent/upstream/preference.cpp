@@ -63,7 +63,7 @@ std::optional<bool> Preference::is_better(const Measures& candidate, const Measu
     const Track& theirs = than.*kind;
     if (ours.samples < kFirstSamples || theirs.samples < kFirstSamples) return std::nullopt;
     if (now - ours.last > count || now - theirs.last > count) return std::nullopt;
-    return gains(candidate.score(ours), than.score(theirs));
+    return gains(candidate.score(ours), than.score(theirs)) && gains(ours.first_byte, theirs.lately);
   };
   const auto by_requests = compare(&Measures::requests, kRequestsCount);
   return by_requests ? by_requests : compare(&Measures::probes, kProbesCount * interval(now));

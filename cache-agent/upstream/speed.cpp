@@ -10,14 +10,14 @@ using std::chrono::milliseconds;
 
 // Weight of the newest time, and of whether the newest request failed.
 constexpr double kNewestTime = 0.25;
+constexpr double kNewestLately = 0.6;
 constexpr double kNewestFailure = 0.1;
 // What a sample may be at most, of what was expected.
 constexpr int kMostTimes = 3;
 constexpr milliseconds kMostBeyond{50};
-constexpr milliseconds kCostOfFailure{1000};
 
-microseconds towards(microseconds known, microseconds newest) {
-  return known + microseconds(static_cast<std::int64_t>(kNewestTime * static_cast<double>((newest - known).count())));
+microseconds towards(microseconds known, microseconds newest, double weight = kNewestTime) {
+  return known + microseconds(static_cast<std::int64_t>(weight * static_cast<double>((newest - known).count())));
 }
 
 microseconds bounded(microseconds known, microseconds newest) { return std::min<microseconds>(newest, kMostTimes * known + kMostBeyond); }
@@ -29,20 +29,16 @@ void smooth(std::optional<microseconds>& known, microseconds newest) {
 void take(Track& track, microseconds first_byte, SteadyTime now) {
   track.last = now;
   if (track.samples++ == 0) {
-    track.first_byte = first_byte;
+    track.first_byte = track.lately = first_byte;
     return;
   }
   const auto sample = bounded(track.first_byte, first_byte);
   track.jitter = towards(track.jitter, std::chrono::abs(sample - track.first_byte));
   track.first_byte = towards(track.first_byte, sample);
+  track.lately = towards(track.lately, sample, kNewestLately);
 }
 
 }  // namespace
-
-microseconds Measures::score(const Track& track) const {
-  const auto cost = failures * static_cast<double>(microseconds(kCostOfFailure).count());
-  return track.first_byte + track.jitter + microseconds(static_cast<std::int64_t>(cost));
-}
 
 void Speed::judged(bool failure) {
   measures_.asked = clock_.steady();

@@ -77,6 +77,7 @@ struct Track {
   std::chrono::microseconds first_byte{0};
   std::chrono::microseconds jitter{0};
   SteadyTime last{};
+  std::chrono::microseconds lately{0};  // the time to the first byte, of the last few: whether a slowness is over
 };
 
 // How fast an upstream was. Requests and probes are kept apart: an object may take longer than a probe however near the upstream is, so
@@ -92,7 +93,9 @@ struct Measures {
   // What is shown: the requests' where there were any.
   const Track& track() const { return requests.samples > 0 ? requests : probes; }
   // Lower is better: the time to the first byte, its jitter, and a second for a failure, by their share. Of either track.
-  std::chrono::microseconds score(const Track& track) const;
+  std::chrono::microseconds score(const Track& track) const {
+    return track.first_byte + track.jitter + std::chrono::microseconds(static_cast<std::int64_t>(1e6 * failures));
+  }
 };
 
 // A canary compared with the other upstreams of its list; see canary.hpp.

@@ -14,7 +14,7 @@ TEST(Status, SaysWhatIsGoingOn) {
   upstream::Health health;
   health.state = upstream::BreakerState::kHalfOpen;
   health.consecutive_failures = 4;
-  health.measures.requests = {7, std::chrono::microseconds(12'040), std::chrono::microseconds(1'500), {}};
+  health.measures.requests = {7, std::chrono::microseconds(12'040), std::chrono::microseconds(1'500), {}, {}};
   health.measures.probes.samples = 2;
   health.measures.connect = std::chrono::milliseconds(3);
   health.last_error = "refused";

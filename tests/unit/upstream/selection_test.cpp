@@ -61,7 +61,7 @@ class Selection : public testing::Test {
     return names;
   }
   void measured(std::size_t index, std::chrono::milliseconds first_byte) {
-    upstreams_[index]->health_.measures.probes = {5, first_byte, 0ms, clock_.steady()};
+    upstreams_[index]->health_.measures.probes = {5, first_byte, 0ms, clock_.steady(), first_byte};
     upstreams_[index]->health_.measures.asked = clock_.steady();
   }
   void refuses(std::size_t index) {
