@@ -55,7 +55,6 @@ class Fields {
     if (const Node* on_delete = find_field(spec_, "storage.onDelete"); is_text(on_delete, "Delete")) {
       noticer_.add(*on_delete, path_ + ".storage.onDelete", "the cache folder stays on the nodes until you remove it");
     }
-    noticer_.rollouts(spec_, path_);
   }
 
  private:
