@@ -12,11 +12,6 @@
 
 namespace cistern::node {
 
-inline constexpr std::string_view kGrantedAnnotation = "cistern.dev/granted-hash";  // written by the operator's leader, and by nobody else
-inline constexpr std::chrono::seconds kLeaseDuration{300};                          // not renewed for so long: the node is away
-
-std::string lease_name(const std::string& node);  // "cistern-node-<node>"
-
 // cistern.dev/…: what a Lease says of a report.
 std::map<std::string, std::string> annotations_of(const Report& report);
 

@@ -1,6 +1,5 @@
 #include "operator/plan/cluster_notices.hpp"
 
-#include "operator/plan/names.hpp"
 #include "operator/plan/overlay.hpp"
 
 namespace cistern::plan {
@@ -13,20 +12,7 @@ bool is_text(const Node* node, std::string_view text) { return node != nullptr &
 // Of `spec`, or of an overlay at `path`.
 class Fields {
  public:
-  Fields(const Node& spec, std::string path, const std::string& proxy, Noticer& noticer)
-      : spec_(spec), path_(std::move(path)), proxy_(proxy), noticer_(noticer) {}
-
-  void pods() {
-    const std::string reason = fmt::format("nothing is injected into pods; set GOPROXY yourself, to {}", proxy_);
-    const Node* injection = spec_.find("injection");
-    if (injection != nullptr && !is_text(injection->find("mode"), "Off")) noticer_.add(*injection, path_ + ".injection", reason);
-    if (const Node* direct = find_field(spec_, "go.allowDirect"); direct != nullptr && direct->scalar == true) {
-      noticer_.add(*direct, path_ + ".go.allowDirect", reason);
-    }
-    if (const Node* selector = spec_.find("namespaceSelector"); selector != nullptr && !selector->children.empty()) {
-      noticer_.add(*selector, path_ + ".namespaceSelector", reason);
-    }
-  }
+  Fields(const Node& spec, std::string path, Noticer& noticer) : spec_(spec), path_(std::move(path)), noticer_(noticer) {}
 
   void runtimes() {
     static constexpr const char* kReason = "no runtime is configured; name http://127.0.0.1:5050 as a mirror in certs.d yourself";
@@ -60,7 +46,6 @@ class Fields {
  private:
   const Node& spec_;
   std::string path_;
-  const std::string& proxy_;
   Noticer& noticer_;
 };
 
@@ -77,11 +62,9 @@ bool names_upstreams(const model::Policy& policy) {
 
 }  // namespace
 
-void notice_cluster_fields(const model::Policy& policy, const std::string& own_namespace, Noticer& noticer) {
-  const std::string proxy = fmt::format("http://cistern-{}.{}.svc:5050/go/", short_name(policy.metadata.name), own_namespace);
+void notice_cluster_fields(const model::Policy& policy, Noticer& noticer) {
   const auto look_at = [&](const Node& spec, const std::string& path) {
-    Fields fields(spec, path, proxy, noticer);
-    fields.pods();
+    Fields fields(spec, path, noticer);
     fields.runtimes();
     fields.agents();
   };

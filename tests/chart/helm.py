@@ -24,6 +24,7 @@ EVERYTHING = {
         "podAnnotations": {"example.com/a": "b"},
         "podLabels": {"example.com/c": "d"},
     },
+    "webhook": {"excludedNamespaces": ["legacy"], "certManager": {"enabled": True, "issuerRef": {"kind": "ClusterIssuer", "name": "corp"}}},
     "monitoring": {
         "namespaces": ["monitoring", "observability"],
         "serviceMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}},
@@ -37,8 +38,10 @@ NOTHING_OPTIONAL = {
     "crd": {"install": False},
     "namespace": {"podSecurity": ""},
     "admissionPolicy": {"enabled": False},
+    "webhook": {"enabled": False},
 }
-ALL_VALUES = {"defaults": {}, "everything": EVERYTHING, "nothing_optional": NOTHING_OPTIONAL}
+SELF_SIGNED = {"webhook": {"certManager": {"enabled": True}}}
+ALL_VALUES = {"defaults": {}, "everything": EVERYTHING, "nothing_optional": NOTHING_OPTIONAL, "self_signed": SELF_SIGNED}
 
 
 def helm(*arguments, values=None):

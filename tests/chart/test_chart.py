@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from api import SOURCE
-from helm import ALL_VALUES, CHART, EVERYTHING, NAMESPACE, helm, objects, pod_templates, rendered
+from helm import ALL_VALUES, CHART, EVERYTHING, NAMESPACE, NOTHING_OPTIONAL, SELF_SIGNED, helm, objects, pod_templates, rendered
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:cistern-operator"
 UNINSTALL = f"system:serviceaccount:{NAMESPACE}:cistern-uninstall"
@@ -27,6 +27,8 @@ WRONG_VALUES = {
     "unknown value": ({"replicas": 3}, "replicas"),
     "unknown value of the operator": ({"operator": {"replica": 3}}, "replica"),
     "text for a number": ({"operator": {"replicas": "2"}}, "/operator/replicas"),
+    "webhook that is no switch": ({"webhook": {"enabled": "yes"}}, "/webhook/enabled"),
+    "unknown field of an issuer": ({"webhook": {"certManager": {"issuerRef": {"nam": "x"}}}}, "nam"),
     "no replica": ({"operator": {"replicas": 0}}, "/operator/replicas"),
     "unknown pull policy": ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
     "repository with a digest": ({"image": {"repository": "a/b@sha256:0"}}, "/image/repository"),
@@ -54,14 +56,21 @@ def test_older_kubernetes_is_refused():
     assert helm("template", "cistern", CHART, "--kube-version", "1.30.0-gke.1").returncode == 0
 
 
-def monitoring_crds():
-    """Of the Prometheus Operator's kinds, which the API server has to know; their schema is its own affair."""
-    for plural, kind in (("servicemonitors", "ServiceMonitor"), ("podmonitors", "PodMonitor"), ("prometheusrules", "PrometheusRule")):
+FOREIGN_KINDS = [
+    ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"), ("monitoring.coreos.com", "podmonitors", "PodMonitor"),
+    ("monitoring.coreos.com", "prometheusrules", "PrometheusRule"), ("cert-manager.io", "certificates", "Certificate"),
+    ("cert-manager.io", "issuers", "Issuer"),
+]  # fmt: skip
+
+
+def foreign_crds():
+    """Of the Prometheus Operator's kinds and cert-manager's, which the API server has to know; their schema is their own affair."""
+    for group, plural, kind in FOREIGN_KINDS:
         spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         schema = {"type": "object", "properties": {"spec": spec}}
         yield {
-            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.monitoring.coreos.com"},
-            "spec": {"group": "monitoring.coreos.com", "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
                      "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]},
         }  # fmt: skip
 
@@ -70,7 +79,7 @@ def monitoring_crds():
 def installed(api):
     """The chart's objects by its defaults in the API server, all but what hooks run."""
     api.kubectl("create", "namespace", NAMESPACE)
-    for crd in monitoring_crds():
+    for crd in foreign_crds():
         api.apply_crd("-f", "-", stdin=json.dumps(crd))
     lasting = [one for one in objects({}) if one["kind"] not in ("Pod", "Job")]
     answer = api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(lasting))
@@ -130,18 +139,20 @@ def allowed(api, account, verb, resource, namespace=None, name=None):
 
 ALLOWED = [
     ("patch", "mirrorpolicies.cistern.dev", None), ("patch", "mirrorpolicies.cistern.dev/status", None),
-    ("patch", "nodes", None), ("watch", "namespaces", None), ("patch", "daemonsets.apps", NAMESPACE), ("update", "daemonsets.apps", NAMESPACE), ("create", "secrets", NAMESPACE),
+    ("patch", "nodes", None), ("watch", "namespaces", None), ("list", "configmaps", None), ("create", "configmaps", "default"),
+    ("watch", "mutatingwebhookconfigurations.admissionregistration.k8s.io", None), ("watch", "endpointslices.discovery.k8s.io", NAMESPACE), ("patch", "daemonsets.apps", NAMESPACE), ("update", "daemonsets.apps", NAMESPACE), ("create", "secrets", NAMESPACE),
     ("delete", "services", NAMESPACE), ("patch", "pods", NAMESPACE), ("update", "leases.coordination.k8s.io", NAMESPACE),
     ("create", "events.events.k8s.io", "default"), ("create", "events.events.k8s.io", NAMESPACE),
 ]  # fmt: skip
 DENIED = [
-    ("get", "secrets", "kube-system"), ("list", "secrets", None), ("list", "configmaps", None), ("create", "pods", NAMESPACE),
+    ("get", "secrets", "kube-system"), ("list", "secrets", None), ("create", "pods", NAMESPACE),
     ("delete", "pods", NAMESPACE), ("create", "pods/exec", NAMESPACE), ("get", "pods", "default"), ("create", "daemonsets.apps", "default"),
     ("create", "mirrorpolicies.cistern.dev", None), ("delete", "mirrorpolicies.cistern.dev", None), ("delete", "nodes", None),
     ("create", "nodes", None), ("patch", "nodes/status", None), ("get", "nodes/proxy", None), ("delete", "namespaces", None),
     ("patch", "namespaces", None), ("create", "events.events.k8s.io", "kube-system"), ("create", "serviceaccounts/token", NAMESPACE),
     ("create", "clusterrolebindings.rbac.authorization.k8s.io", None), ("escalate", "clusterroles.rbac.authorization.k8s.io", None),
     ("patch", "deployments.apps", NAMESPACE), ("patch", "validatingadmissionpolicies.admissionregistration.k8s.io", None),
+    ("patch", "mutatingwebhookconfigurations.admissionregistration.k8s.io", None), ("create", "mutatingwebhookconfigurations.admissionregistration.k8s.io", None),
     ("patch", "customresourcedefinitions.apiextensions.k8s.io", None), ("impersonate", "users", None),
 ]  # fmt: skip
 
@@ -220,6 +231,69 @@ def test_our_label_is_put_on_and_taken_off(installed, node, account):
 
 def test_others_change_nodes_as_before(installed, node):
     installed.kubectl("label", "node", node, "other=x")
+
+
+def config_map(name, *, ours, **more):
+    labels = {"app.kubernetes.io/managed-by": "cistern", "cistern.dev/policy": "default"} if ours else {}
+    return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default", "labels": labels}, **more})
+
+
+@pytest.fixture
+def held_config_maps(installed):
+    end = time.monotonic() + 30
+    while installed.kubectl("create", "configmap", "probe", "-n", "default", "--dry-run=server", "--as", OPERATOR, check=False).returncode == 0:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    return installed
+
+
+@pytest.mark.parametrize("name,ours,words", [
+    ("other", True, "writes no ConfigMaps but cistern-env"), ("cistern-environment", True, "writes no ConfigMaps but cistern-env"),
+    ("cistern-env", False, "not marked as its own"), ("cistern-env-dev", False, "not marked as its own")])
+def test_of_other_namespaces_config_maps_only_our_own_are_written(held_config_maps, name, ours, words):
+    api = held_config_maps
+    done = api.kubectl("apply", "--server-side", "-f", "-", "--as", OPERATOR, stdin=config_map(name, ours=ours), check=False)
+    assert done.returncode != 0 and words in done.stderr
+    api.kubectl("apply", "-f", "-", stdin=config_map(name, ours=ours))
+    for account in (OPERATOR, UNINSTALL):
+        done = api.kubectl("delete", "configmap", "-n", "default", name, "--as", account, check=False)
+        assert done.returncode != 0 and words in done.stderr
+    api.kubectl("delete", "configmap", "-n", "default", name)
+
+
+@pytest.mark.parametrize("name", ["cistern-env", "cistern-env-dev", "cistern-env.none"])
+def test_our_config_maps_of_other_namespaces_are_written_and_removed(held_config_maps, name):
+    for data in ({"GOPROXY": "a"}, {"GOPROXY": "b"}):
+        held_config_maps.kubectl("apply", "--server-side", "-f", "-", "--as", OPERATOR, stdin=config_map(name, ours=True, data=data))
+    held_config_maps.kubectl("delete", "configmap", "-n", "default", name, "--as", UNINSTALL)
+
+
+def webhook_of(values):
+    return [one for one in objects(values) if one["kind"] == "MutatingWebhookConfiguration"]
+
+
+def test_the_webhook_stops_no_pod_and_leaves_the_system_alone():
+    (webhook,) = webhook_of(EVERYTHING)[0]["webhooks"]
+    assert (webhook["failurePolicy"], webhook["timeoutSeconds"], webhook["reinvocationPolicy"], webhook["sideEffects"]) == ("Ignore", 3, "IfNeeded", "None")
+    assert [(rule["operations"], rule["resources"]) for rule in webhook["rules"]] == [(["CREATE"], ["pods"])]
+    (left_out,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert left_out["values"] == ["kube-system", "kube-public", "kube-node-lease", NAMESPACE, "legacy"]
+    assert webhook["clientConfig"] == {"service": {"name": "cistern-webhook", "namespace": NAMESPACE, "path": "/mutate-pods", "port": 443}}
+    assert webhook_of(NOTHING_OPTIONAL) == []
+
+
+def test_certificates_are_the_operators_unless_cert_manager_makes_them():
+    def arguments(values):
+        return [template["spec"]["containers"][0]["args"] for name, template in pod_templates(values) if name == "cistern-operator"][0]
+
+    assert "--webhook-certificates=external" not in arguments({})
+    assert "annotations" not in webhook_of({})[0]["metadata"]
+    for values in (EVERYTHING, SELF_SIGNED):
+        assert "--webhook-certificates=external" in arguments(values)
+        assert webhook_of(values)[0]["metadata"]["annotations"] == {"cert-manager.io/inject-ca-from": f"{NAMESPACE}/cistern-webhook"}
+        (certificate,) = [one for one in objects(values) if one["kind"] == "Certificate"]
+        assert certificate["spec"]["secretName"] == "cistern-webhook"
+    assert "--webhook=" in arguments(NOTHING_OPTIONAL)
 
 
 def test_a_namespace_that_would_refuse_agents_is_said_at_once(installed):
