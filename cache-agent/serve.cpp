@@ -108,7 +108,8 @@ Result<std::shared_ptr<const route::Runtime>> Agent::make_runtime(config::Loaded
     const bool same = before && before->config().peers == loaded.config.peers;
     directory = same ? before->shared_directory() : std::make_shared<peers::Directory>(loaded.config.peers, clock_);
   }
-  return route::Runtime::make(std::move(loaded), route::Engine{cache_, *store_, *client_, clock_, disk_, fills_, metrics_}, std::move(directory));
+  return route::Runtime::make(std::move(loaded), route::Engine{cache_, *store_, *client_, clock_, disk_, fills_, metrics_},
+                              std::move(directory));
 }
 
 void Agent::take_into_use(const std::shared_ptr<const route::Runtime>& runtime) {

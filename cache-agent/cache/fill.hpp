@@ -69,8 +69,8 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<const store::Meta> meta_ = std::make_shared<store::Meta>();
   std::chrono::seconds age_{0};  // as the owner among the peers said
   WallTime fetched_{};
-  std::string etag_;  // a strong one, of the answer that the landed bytes are of
-  bool unjudgeable_ = false;  // there is no room to check what comes, from whatever source
+  std::string etag_;                                     // a strong one, of the answer that the landed bytes are of
+  bool unjudgeable_ = false;                             // there is no room to check what comes, from whatever source
   std::optional<std::chrono::microseconds> first_byte_;  // of the last answer
 
   std::optional<Wake> prepared_wake_;

@@ -49,8 +49,10 @@ MetricFamily of_upstreams(const char* name, const char* help, const std::vector<
 double in_seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 MetricFamily upstream_latency(const std::vector<UpstreamStatus>& upstreams) {
-  MetricFamily family{"cistern_upstream_latency_seconds", "How long an upstream takes to connect, to the first byte and in all; smoothed.",
-                      MetricType::Gauge, {}};
+  MetricFamily family{"cistern_upstream_latency_seconds",
+                      "How long an upstream takes to connect, to the first byte and in all; smoothed.",
+                      MetricType::Gauge,
+                      {}};
   const auto add = [&](const std::string& upstream, const char* phase, std::chrono::microseconds time) {
     ClientMetric metric;
     metric.gauge.value = in_seconds(time);
@@ -72,16 +74,16 @@ void add_upstreams(const std::vector<UpstreamStatus>& upstreams, std::vector<Met
   families.push_back(of_upstreams("cistern_upstream_state", "0: asked; 1: asked on trial; 2: not asked, as it failed.", upstreams,
                                   [](const auto& upstream) { return Number(static_cast<int>(upstream.health.state)); }));
   families.push_back(upstream_latency(upstreams));
-  families.push_back(of_upstreams("cistern_upstream_jitter_seconds", "How much the time to the first byte varies; mean deviation, smoothed.",
-                                  upstreams, [&](const auto& upstream) {
-                                    return measured(upstream) ? Number(in_seconds(upstream.health.measures.track().jitter)) : Number();
-                                  }));
+  families.push_back(of_upstreams(
+      "cistern_upstream_jitter_seconds", "How much the time to the first byte varies; mean deviation, smoothed.", upstreams,
+      [&](const auto& upstream) { return measured(upstream) ? Number(in_seconds(upstream.health.measures.track().jitter)) : Number(); }));
   families.push_back(of_upstreams("cistern_upstream_score_seconds", "What `selection: Fastest` goes by; lower is better.", upstreams,
                                   [&](const auto& upstream) {
                                     const auto& measures = upstream.health.measures;
                                     return measured(upstream) ? Number(in_seconds(measures.score(measures.track()))) : Number();
                                   }));
-  families.push_back(of_upstreams("cistern_upstream_preferred", "1: asked first of those it is chosen from (`selection: Fastest`).", upstreams,
+  families.push_back(of_upstreams("cistern_upstream_preferred", "1: asked first of those it is chosen from (`selection: Fastest`).",
+                                  upstreams,
                                   [](const auto& upstream) { return upstream.preferred ? Number(*upstream.preferred) : Number(); }));
   families.push_back(of_upstreams("cistern_canary_state", "0: gets its share; 1: on trial after it was withdrawn; 2: withdrawn.", upstreams,
                                   [](const auto& upstream) {

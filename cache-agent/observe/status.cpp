@@ -46,7 +46,9 @@ json to_json(const UpstreamStatus& upstream) {
   const auto& health = upstream.health;
   const auto& measures = health.measures;
   const auto& track = measures.track();
-  const auto measured = [&](std::chrono::microseconds time) { return in_milliseconds(track.samples > 0 ? std::optional(time) : std::nullopt); };
+  const auto measured = [&](std::chrono::microseconds time) {
+    return in_milliseconds(track.samples > 0 ? std::optional(time) : std::nullopt);
+  };
   return {{"name", upstream.name},
           {"state", to_string(health.state)},
           {"failures", health.consecutive_failures},

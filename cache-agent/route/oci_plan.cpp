@@ -32,8 +32,8 @@ cache::Plan plan_for(const OciAsk& ask, std::string key, const oci::Request& wan
     asked.target = wanted.upstream_target(*repository);
     asked.scope = oci::pull_scope(*repository);
     asked.retry = !choice.canary;
-    plan.sources.push_back(cache::Source{registry.upstreams[choice.index], asked, config::Fallback::kAny, false, choice.canary,
-                                         std::move(choice.outcome)});
+    plan.sources.push_back(
+        cache::Source{registry.upstreams[choice.index], asked, config::Fallback::kAny, false, choice.canary, std::move(choice.outcome)});
   }
   plan.key = std::move(key);
   return plan;

@@ -44,7 +44,7 @@ struct ChecksumDb {
 
 struct GoView {
   const config::GoView* config = nullptr;
-  Upstreams upstreams;                    // as in config->upstreams
+  Upstreams upstreams;  // as in config->upstreams
   std::unique_ptr<upstream::Selector> selector;
   std::shared_ptr<ChecksumDb> checksums;  // null with mode Off
 };

@@ -9,8 +9,8 @@
 //  - of at least 20 objects, its share of failures is more than 5 points above the rest's; or
 //  - of at least 20 objects of each side, the median of its times to the first byte is more than twice the rest's and 100 ms.
 // A failure is no answer, a 5xx, a 429, a refusal, a wrong or broken body; and a "not found" where the rest then has the object. It is
-// withdrawn for 10 minutes, then for twice as long each time, up to 6 hours. All of it is forgotten when the upstream's configuration changes
-// or the agent starts.
+// withdrawn for 10 minutes, then for twice as long each time, up to 6 hours. All of it is forgotten when the upstream's configuration
+// changes or the agent starts.
 #pragma once
 
 #include <chrono>

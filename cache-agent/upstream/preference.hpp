@@ -3,14 +3,15 @@
 // A change costs warm connections and the others' caches, and what is measured is never quite the same twice. So another is preferred only
 //  - if it is better by more than a fifth and 5 ms, at every look for 10 s, over at least 3 new samples; like is compared with like: the
 //    requests of both (of the last 20 s), or the probes of both (of the last 45 s);
-//  - and those 10 s begin 30 s after the last change at the earliest; if changes follow each other within 10 minutes, that doubles each time,
+//  - and those 10 s begin 30 s after the last change at the earliest; if changes follow each other within 10 minutes, that doubles each
+//  time,
 //    up to 10 minutes.
 // One that is not asked because it failed is left at once, and comes back by the rules above.
 //
 // Requests tell by themselves. The rest is found out by probes, each upstream at most every 15 s and only if nothing was asked of it
 // meanwhile; one that seems slower than another's probes is probed as well, to tell what the upstream costs from what its objects do. Where
-// nothing was asked of any of them for 5 minutes, every 5 minutes. In the 10 s before a change both are probed every second, so that what has
-// passed by then does not count.
+// nothing was asked of any of them for 5 minutes, every 5 minutes. In the 10 s before a change both are probed every second, so that what
+// has passed by then does not count.
 //
 // Not thread-safe: selection.hpp locks.
 #pragma once

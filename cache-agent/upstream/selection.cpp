@@ -93,8 +93,8 @@ void Selector::spread(std::vector<std::size_t>& order, const std::vector<std::si
   auto favourite = order.end();
   for (auto place = order.begin(); place != order.end(); ++place) {
     if (std::find(among.begin(), among.end(), *place) == among.end()) continue;
-    const bool better = favourite == order.end() ||
-                        affinity(configurations_[*place], object) > affinity(configurations_[*favourite], object);
+    const bool better =
+        favourite == order.end() || affinity(configurations_[*place], object) > affinity(configurations_[*favourite], object);
     if (better) favourite = place;
   }
   if (favourite != order.end()) std::rotate(order.begin(), favourite, std::next(favourite));

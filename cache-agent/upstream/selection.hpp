@@ -5,7 +5,8 @@
 //    (preference.hpp); those that can not be asked go last within their run.
 //  - `weight`: within a run, each object has a favourite by the hash of its name, which goes first (with Fastest: among those that are as
 //    good). Weights spread the favourites, and a change of one moves only the objects that it has to.
-//  - `rollout`: the upstream is a *canary* (canary.hpp). It is asked for its share of the objects only, then first: before the first upstream
+//  - `rollout`: the upstream is a *canary* (canary.hpp). It is asked for its share of the objects only, then first: before the first
+//  upstream
 //    that has its `match`, or "*". For all other objects, and while it is withdrawn, it is not asked. A list of nothing but canaries has
 //    nothing to compare them with: they are then asked as if they were none.
 //

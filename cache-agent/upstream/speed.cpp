@@ -22,9 +22,7 @@ microseconds towards(microseconds known, microseconds newest, double weight = kN
 
 microseconds bounded(microseconds known, microseconds newest) { return std::min<microseconds>(newest, kMostTimes * known + kMostBeyond); }
 
-void smooth(std::optional<microseconds>& known, microseconds newest) {
-  known = known ? towards(*known, bounded(*known, newest)) : newest;
-}
+void smooth(std::optional<microseconds>& known, microseconds newest) { known = known ? towards(*known, bounded(*known, newest)) : newest; }
 
 void take(Track& track, microseconds first_byte, SteadyTime now) {
   track.last = now;

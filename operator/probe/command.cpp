@@ -32,8 +32,7 @@ Result<config::Config> configuration(const std::filesystem::path& file, const st
   const auto policies = model::load_policies(file);
   if (!policies) return fail(policies.error());
   auto plan = plan::plan_machine(*policies);
-  const auto& policy =
-      *std::find_if(policies->begin(), policies->end(), [&](const auto& one) { return one.metadata.name == plan.policy; });
+  const auto& policy = *std::find_if(policies->begin(), policies->end(), [&](const auto& one) { return one.metadata.name == plan.policy; });
   for (const auto& [kind, name, overlays] :
        {std::tuple("region", region, &policy.spec.regions), std::tuple("profile", profile, &policy.spec.profiles)}) {
     if (!name.empty() && !overlays->contains(name)) {
@@ -55,8 +54,7 @@ Result<config::Config> configuration(const std::filesystem::path& file, const st
 
 }  // namespace
 
-Command::Command(CLI::App& app)
-    : app_(app.add_subcommand("probe", "Ask a policy's upstreams from here, and print how fast they are")) {
+Command::Command(CLI::App& app) : app_(app.add_subcommand("probe", "Ask a policy's upstreams from here, and print how fast they are")) {
   app_->add_option("--policy,--policies", policy_, "The MirrorPolicy's file, or a folder of them")->envname("CISTERN_POLICIES")->required();
   app_->add_option("--region", region_, "As a node of this region asks");
   app_->add_option("--profile", profile_, "As a node of this profile asks");

@@ -145,8 +145,9 @@ std::vector<Measured> measure(const std::vector<Target>& targets, const Plan& pl
   static_cast<void>(ready);
   std::vector<Measured> all(targets.size());
   std::vector<std::vector<Times>> times(targets.size());
-  const std::size_t steps = targets.size() * plan.count + static_cast<std::size_t>(std::count_if(
-                                                              targets.begin(), targets.end(), [](const Target& t) { return !t.download.empty(); }));
+  const std::size_t steps =
+      targets.size() * plan.count +
+      static_cast<std::size_t>(std::count_if(targets.begin(), targets.end(), [](const Target& t) { return !t.download.empty(); }));
   std::size_t done = 0;
   for (unsigned round = 0; round < plan.count; ++round) {
     for (std::size_t i = 0; i < targets.size(); ++i) {

@@ -16,8 +16,8 @@ struct Target {
   bool operator==(const Target&) const = default;
 };
 
-// `module`: MODULE@VERSION of a public module, or empty: no throughput. It is asked of no upstream that the configuration would not ask for it;
-// in particular, if a private pattern matches it, of none whose match is "*".
+// `module`: MODULE@VERSION of a public module, or empty: no throughput. It is asked of no upstream that the configuration would not ask for
+// it; in particular, if a private pattern matches it, of none whose match is "*".
 std::vector<Target> targets(const config::Config& config, const std::string& module);
 
 }  // namespace cistern::probe

@@ -98,9 +98,10 @@ void add_canaries(const Agents& agents, std::vector<Finding>& findings) {
   for (const auto& [name, trouble] : withdrawn) {
     names.push_back(fmt::format("{} by {} of {} ({})", name, trouble.agents, counted(asked, "agent"), cut(trouble.error, kReasonWords)));
   }
-  findings.push_back({"CanaryWithdrawn", fmt::format("Canary withdrawn: {}. Its objects go to the other upstreams; it is tried again by "
-                                                     "itself, less and less often. See the upstream, or take it or its rollout out of spec.",
-                                                     few(names, 3, "; "))});
+  findings.push_back(
+      {"CanaryWithdrawn", fmt::format("Canary withdrawn: {}. Its objects go to the other upstreams; it is tried again by "
+                                      "itself, less and less often. See the upstream, or take it or its rollout out of spec.",
+                                      few(names, 3, "; "))});
 }
 
 void add_unknown(const PolicyState& state, std::string_view kind, const char* reason, std::vector<Finding>& findings) {

@@ -6,7 +6,8 @@ namespace {
 class Canary : public ChoiceTest {
  protected:
   void start_go(const std::string& rollout) {
-    setup.go = "{views: [{upstreams: [" + entry("old", old_) + ", " + entry("next", next_, "rollout: " + rollout) + "], sumDB: {mode: \"Off\"}}]}";
+    setup.go =
+        "{views: [{upstreams: [" + entry("old", old_) + ", " + entry("next", next_, "rollout: " + rollout) + "], sumDB: {mode: \"Off\"}}]}";
     start();
   }
   void serve_lists(ScriptedUpstream& upstream) {
@@ -97,7 +98,8 @@ TEST_F(Canary, OfARegistryFailsUnseenAsWell) {
   const auto image = make_image({70'000, 300});
   publish(old_, "library/app", "v1", image);
   next_.on_prefix("/v2/", [](const Asked&) { return Reply{.status = 500}; });
-  setup.images = "{registries: [{name: docker.io, upstreams: [" + entry("old", old_) + ", " + entry("next", next_, "rollout: {percent: 100}") + "]}]}";
+  setup.images =
+      "{registries: [{name: docker.io, upstreams: [" + entry("old", old_) + ", " + entry("next", next_, "rollout: {percent: 100}") + "]}]}";
   start();
   EXPECT_EQ(get(agent->node(), manifest_target("library/app", "v1") + "?ns=docker.io").status, 200U);
   for (const auto& layer : image.layers) {

@@ -58,8 +58,9 @@ TEST_F(Fastest, PrivateModulesAreNeverSeenByAPublicUpstream) {
   answer_after(b_, milliseconds(5));
   answer_after(canary, milliseconds(0));
   answer_after(corp, milliseconds(100));
-  setup.go = "{views: [{upstreams: [" + entry("corp", corp, "match: [corp.example], weight: 5") + ", " + entry("a", a_) + ", " + entry("b", b_) +
-             ", " + entry("canary", canary, "rollout: {percent: 100}") + "], private: [corp.example], sumDB: {mode: \"Off\"}}]}";
+  setup.go = "{views: [{upstreams: [" + entry("corp", corp, "match: [corp.example], weight: 5") + ", " + entry("a", a_) + ", " +
+             entry("b", b_) + ", " + entry("canary", canary, "rollout: {percent: 100}") +
+             "], private: [corp.example], sumDB: {mode: \"Off\"}}]}";
   start();
   for (int i = 0; i < 30; ++i) {
     EXPECT_EQ(get(agent->node(), "/go/corp.example/secret" + std::to_string(i) + "/@v/list").status, 200U);

@@ -41,8 +41,8 @@ class CanaryFill : public CacheTest {
 };
 
 TEST_F(CanaryFill, AFailureIsNotTheClientsThoughThePolicyAsksTheNextAfterNotFoundOnly) {
-  for (const auto code : {ErrorCode::kUpstream, ErrorCode::kTimeout, ErrorCode::kUnavailable, ErrorCode::kTooManyRequests,
-                          ErrorCode::kForbidden}) {
+  for (const auto code :
+       {ErrorCode::kUpstream, ErrorCode::kTimeout, ErrorCode::kUnavailable, ErrorCode::kTooManyRequests, ErrorCode::kForbidden}) {
     upstreams_.clear();
     told_.clear();
     upstream("new").answers(Script::error(code));

@@ -15,7 +15,8 @@ TEST(OciRewrite, TheFirstPatternThatMatchesCounts) {
 
 // registry.k8s.io on a mirror that has one level of names.
 TEST(OciRewrite, FlattensARegistrysNames) {
-  const auto rewriter = Rewriter::make({{"^coredns/coredns$", "google_containers/coredns"}, {"^(?:.+/)?([^/]+)$", "google_containers/\\1"}});
+  const auto rewriter =
+      Rewriter::make({{"^coredns/coredns$", "google_containers/coredns"}, {"^(?:.+/)?([^/]+)$", "google_containers/\\1"}});
   ASSERT_TRUE(rewriter);
   EXPECT_EQ(rewriter->apply("coredns/coredns").value(), "google_containers/coredns");
   EXPECT_EQ(rewriter->apply("pause").value(), "google_containers/pause");

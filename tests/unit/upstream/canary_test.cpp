@@ -17,9 +17,7 @@ class CanaryTest : public testing::Test {
   void record(Canary::Side side, unsigned objects, bool ok, microseconds first_byte = 20ms) {
     for (unsigned i = 0; i < objects; ++i) canary_.record(side, {ok, ok ? std::optional(first_byte) : std::nullopt});
   }
-  void canary(unsigned objects, bool ok = true, microseconds first_byte = 20ms) {
-    record(Canary::Side::kCanary, objects, ok, first_byte);
-  }
+  void canary(unsigned objects, bool ok = true, microseconds first_byte = 20ms) { record(Canary::Side::kCanary, objects, ok, first_byte); }
   void rest(unsigned objects, bool ok = true, microseconds first_byte = 20ms) { record(Canary::Side::kRest, objects, ok, first_byte); }
   State state() const { return canary_.health().state; }
 

@@ -110,8 +110,10 @@ TEST(Measure, sends_credentials_and_shows_none) {
 }
 
 std::vector<Measured> example() {
-  Measured a{{"go", upstream("goproxy.io", "https://goproxy.io"), "/p", "/z"}, 5, 5, 12'340us, 20ms, 61'500us, 1'200us, 4.5 * (1 << 20), ""};
-  Measured b{{"go", upstream("slow.example", "https://slow.example"), "/p", ""}, 5, 4, 80ms, 300ms, 400ms, 55ms, {}, "no answer within 3 s"};
+  Measured a{
+      {"go", upstream("goproxy.io", "https://goproxy.io"), "/p", "/z"}, 5, 5, 12'340us, 20ms, 61'500us, 1'200us, 4.5 * (1 << 20), ""};
+  Measured b{
+      {"go", upstream("slow.example", "https://slow.example"), "/p", ""}, 5, 4, 80ms, 300ms, 400ms, 55ms, {}, "no answer within 3 s"};
   Measured c{{"docker.io", upstream("hub", "https://registry-1.docker.io"), "/v2/", ""}, 5, 0, {}, {}, {}, {}, {}, "connection refused"};
   return {b, a, c};
 }
