@@ -28,6 +28,7 @@ constexpr int kProbesCount = 3;        // for so many intervals
 constexpr seconds kInterval{15};
 constexpr seconds kBriefInterval{1};
 constexpr seconds kFirstInterval{1};
+constexpr unsigned kMostExtra = 8;
 constexpr minutes kIdle{5};  // after this without a request, and then the interval
 
 bool gains(microseconds score, microseconds over) {
@@ -172,6 +173,19 @@ double Preference::jitter() {
   return 0.75 + static_cast<double>(random_ >> 40) / static_cast<double>(1U << 25);
 }
 
+// Its last probes took another time than those before.
+bool Preference::may_be_extra(std::size_t which, const Standings& standings, SteadyTime now) {
+  auto& probed = probed_[which];
+  if (probed.at == SteadyTime::min() || now - probed.at < kBriefInterval) return false;
+  if (probed.minute == SteadyTime::min() || now - probed.minute > minutes(1)) {
+    probed.minute = now;
+    probed.extra = 0;
+  }
+  const auto& track = standings[which].measures.probes;
+  const auto [less, more] = std::minmax(track.lately, track.first_byte);
+  return gains(less, more) && probed.extra++ < kMostExtra;
+}
+
 std::vector<std::size_t> Preference::probes_due(const Standings& standings, SteadyTime now) {
   note_activity(standings, now);
   std::vector<std::size_t> due;
@@ -182,8 +196,9 @@ std::vector<std::size_t> Preference::probes_due(const Standings& standings, Stea
     // What requests have told of need not be asked for.
     const auto told = by_probes || measures.asked == SteadyTime() ? probed_[i].at : std::max(probed_[i].at, measures.asked);
     const auto pause = std::chrono::duration_cast<SteadyTime::duration>(wait(i, standings, now) * probed_[i].jitter);
-    if (told != SteadyTime::min() && now - told < pause) continue;
-    probed_[i] = {now, jitter()};
+    if (told != SteadyTime::min() && now - told < pause && !may_be_extra(i, standings, now)) continue;
+    probed_[i].at = now;
+    probed_[i].jitter = jitter();
     due.push_back(i);
   }
   return due;

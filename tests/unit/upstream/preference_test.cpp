@@ -91,6 +91,25 @@ TEST_F(PreferenceTest, TheSlowOneIsLeftAndComesBackWhenTheySwap) {
   }
 }
 
+TEST_F(PreferenceTest, ASwapIsSeenWithinHalfAMinuteOrSo) {
+  make({{20ms, 20ms}, {150ms, 150ms}});
+  pass(60s);
+  std::swap(worlds_[0], worlds_[1]);
+  pass(40s);
+  EXPECT_EQ(preferred(), 1U);
+}
+
+TEST_F(PreferenceTest, ProbesOfAnUpstreamThatVariesAreStillFew) {
+  make({{20ms, 20ms}, {100ms, 100ms}});
+  pass(30s);
+  worlds_[1].probes = 0;
+  for (int i = 0; i < 300; ++i) {
+    worlds_[1].probe = i % 2 == 0 ? 50ms : 500ms;
+    pass(2s);
+  }
+  EXPECT_LE(worlds_[1].probes, 10U * (8 + 6));
+}
+
 TEST_F(PreferenceTest, WithoutRequestsTheSwapIsSeenByProbes) {
   make({{20ms, 20ms}, {100ms, 100ms}});
   pass(20s, 0ms);

@@ -122,10 +122,10 @@ TEST(Report, is_a_table_with_the_better_first) {
   auto all = example();
   sort(all);
   EXPECT_EQ(table(all),
-            "FOR        UPSTREAM       CONNECT      TTFB     TOTAL   JITTER  THROUGHPUT  ANSWERED\n"
-            "go         goproxy.io     12.3 ms   20.0 ms   61.5 ms   1.2 ms   4.5 MiB/s  5 of 5\n"
-            "go         slow.example   80.0 ms  300.0 ms  400.0 ms  55.0 ms           -  4 of 5: no answer within 3 s\n"
-            "docker.io  hub                  -         -         -        -           -  0 of 5: connection refused\n");
+            "FOR        UPSTREAM      CONNECT      TTFB     TOTAL   JITTER  THROUGHPUT  ANSWERED\n"
+            "go         goproxy.io    12.3 ms   20.0 ms   61.5 ms   1.2 ms   4.5 MiB/s  5 of 5\n"
+            "go         slow.example  80.0 ms  300.0 ms  400.0 ms  55.0 ms           -  4 of 5: no answer within 3 s\n"
+            "docker.io  hub                 -         -         -        -           -  0 of 5: connection refused\n");
 }
 
 TEST(Report, is_json_with_null_for_what_nobody_knows) {
