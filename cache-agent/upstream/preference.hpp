@@ -11,8 +11,8 @@
 // Requests tell by themselves. The rest is found out by probes, each upstream at most every 15 s and only if nothing was asked of it
 // meanwhile; one that seems slower than another's probes is probed as well, to tell what the upstream costs from what its objects do. Where
 // nothing was asked of any of them for 5 minutes, every 5 minutes. In the 10 s before a change both are probed every second, so that what
-// has passed by then does not count. One whose probe took another time than before is probed again after a second, up to 8 times a minute, until it is
-// known how long it takes now.
+// has passed by then does not count. One whose probe took another time than before is probed again after a second, up to 8 times a minute,
+// until it is known how long it takes now.
 //
 // Not thread-safe: selection.hpp locks.
 #pragma once
