@@ -45,7 +45,7 @@ LeaseWriter::LeaseWriter(kube::Client& client, const Clock& clock, std::string n
 SteadyTime LeaseWriter::round(const Report& report, const std::string& owner) {
   const auto now = clock_.steady();
   const bool changed = !ever_ || annotations_of(report) != written_;
-  if (changed) due_ = std::min(due_, ever_ ? tried_at_ + kChanged : now);
+  if (changed) due_ = std::min(due_, ever_ ? tried_at_ + (problem_.empty() ? milliseconds(kChanged) : kFast) : now);
   if (now < due_) return due_;
   const auto written = write(report, owner);
   if (!written && written.error().message != problem_)

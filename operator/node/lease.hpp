@@ -1,5 +1,6 @@
-// The node's Lease, by which the operator and people see how this node is: renewed at once when something has changed, every two seconds
-// while a change is under way here, and seldom when all is as it was, so that thousands of nodes cost the API server little.
+// The node's Lease, by which the operator and people see how this node is: renewed at once when something has changed (twice a second at
+// most), every two seconds while a change is under way here, and seldom when all is as it was, so that thousands of nodes cost the API
+// server little.
 #pragma once
 
 #include <map>

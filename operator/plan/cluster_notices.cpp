@@ -7,27 +7,10 @@ namespace {
 
 using yaml::Node;
 
-bool is_text(const Node* node, std::string_view text) { return node != nullptr && node->scalar.is_string() && node->scalar == text; }
-
 // Of `spec`, or of an overlay at `path`.
 class Fields {
  public:
   Fields(const Node& spec, std::string path, Noticer& noticer) : spec_(spec), path_(std::move(path)), noticer_(noticer) {}
-
-  void runtimes() {
-    static constexpr const char* kReason = "no runtime is configured; name http://127.0.0.1:5050 as a mirror in certs.d yourself";
-    if (const Node* config = spec_.find("nodeConfig"); config != nullptr && !is_text(config->find("mode"), "Off")) {
-      // maxUnavailable is in force: agents are replaced by it.
-      noticer_.field(*config, path_ + ".nodeConfig", "mode", kReason);
-      noticer_.field(*config, path_ + ".nodeConfig", "runtimes", kReason);
-    }
-    const Node* registries = find_field(spec_, "images.registries");
-    for (std::size_t i = 0; registries != nullptr && i < registries->children.size(); ++i) {
-      const Node* fallback = registries->children[i].find("fallbackToSource");
-      if (fallback == nullptr || fallback->scalar != false) continue;
-      noticer_.add(*fallback, fmt::format("{}.images.registries[{}].fallbackToSource", path_, i), kReason);
-    }
-  }
 
   void agents() {
     for (const auto* list : {"prefetch.goModules", "prefetch.images"}) {
@@ -37,9 +20,6 @@ class Fields {
     }
     if (const Node* replicas = find_field(spec_, "peers.replicas"); replicas != nullptr && replicas->scalar > 1) {
       noticer_.add(*replicas, path_ + ".peers.replicas", "each object has one owner among the agents");
-    }
-    if (const Node* on_delete = find_field(spec_, "storage.onDelete"); is_text(on_delete, "Delete")) {
-      noticer_.add(*on_delete, path_ + ".storage.onDelete", "the cache folder stays on the nodes until you remove it");
     }
   }
 
@@ -65,7 +45,6 @@ bool names_upstreams(const model::Policy& policy) {
 void notice_cluster_fields(const model::Policy& policy, Noticer& noticer) {
   const auto look_at = [&](const Node& spec, const std::string& path) {
     Fields fields(spec, path, noticer);
-    fields.runtimes();
     fields.agents();
   };
   look_at(policy.source, "spec");

@@ -121,6 +121,9 @@ Condition accepted(const PolicyState& state) {
   if (state.outcome != nullptr) {
     for (const auto& notice : state.outcome->notices) notices.push_back(fmt::format("{}: {}", notice.path, one_line(notice.reason)));
   }
+  if (state.strict_in_vain) {
+    notices.push_back("fallbackToSource: false needs the node program, which is not installed (the chart's node.enabled)");
+  }
   const auto setups = look_at_node_setups(state);
   if (notices.empty() && setups.kept_in_fallback.empty()) return {"Accepted", "True", "Accepted", "The policy is valid."};
   std::string text = "The policy is valid";

@@ -154,6 +154,7 @@ void Controllers::resync() {
 }
 
 void Controllers::check_heartbeats() {
+  if (!parts_.installation.node_program) return;
   const auto desired = state_.desired();
   const auto now = parts_.clock.steady();
   std::set<std::string> silent;

@@ -46,6 +46,7 @@ NodeSetup node_setup(const GroupNode& node, model::NodeConfigMode mode, const st
   setup.node = node.name;
   setup.reachable = node.reachable;
   if (node.lease) {
+    setup.its_turn = node.lease->granted == hash;
     setup.message = node.lease->message;
     setup.drift = node.lease->drift;
     setup.kept_in_fallback = node.lease->kept_in_fallback;

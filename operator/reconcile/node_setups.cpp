@@ -60,9 +60,12 @@ NodeSetups look_at_node_setups(const PolicyState& state) {
 
 void add_waiting_nodes(const NodeSetups& setups, std::vector<Finding>& findings) {
   if (setups.waiting.empty()) return;
+  // Of those whose turn it is, the first that says what it waits for.
+  const auto why = std::ranges::find_if(setups.waiting, [](const auto* setup) { return setup->its_turn && !setup->message.empty(); });
+  const auto words = why == setups.waiting.end() ? std::string() : fmt::format(" {}: {}.", (*why)->node, theirs(**why));
   findings.push_back({"NodesWaiting", fmt::format("The runtime of {} is not set up yet: {}. It goes on by itself, as many at a time as "
-                                                  "spec.nodeConfig.maxUnavailable says, each once its agent answers.",
-                                                  counted(setups.waiting.size(), "node"), names(setups.waiting))});
+                                                  "spec.nodeConfig.maxUnavailable says, each once its agent answers.{}",
+                                                  counted(setups.waiting.size(), "node"), names(setups.waiting), words)});
 }
 
 void add_troubled_nodes(const PolicyState& state, const NodeSetups& setups, std::vector<Finding>& findings) {

@@ -195,6 +195,10 @@ Result<Outcome> PolicyReconciler::write_status(const std::string& name, const De
   for (const auto& group : desired.plan.groups) {
     if (group.policy != name) continue;
     state.groups.push_back(group_state(group, outcome.again));
+    const auto& registries = group.effective.settings.registries;
+    state.strict_in_vain =
+        state.strict_in_vain ||
+        (!parts_.installation.node_program && std::ranges::any_of(registries, [](const auto& one) { return !one.fallback_to_source; }));
     if (!apply_error) apply_error = node_trouble(state_, group);
   }
   if (apply_error) {

@@ -50,6 +50,7 @@ struct NodeSetup {
   std::string node;
   NodeSetupState state = NodeSetupState::kWaiting;
   bool reachable = true;
+  bool its_turn = false;  // it may change now
   std::string message;
   unsigned drift = 0;  // files that are not as they should be, and left so
   std::vector<std::string> kept_in_fallback;
@@ -86,6 +87,7 @@ struct PolicyState {
   bool apply_refused = false;
   std::string webhook_trouble;                      // why new pods get nothing of it though it says so; empty: no reason is known
   std::map<std::string, std::string> maps_refused;  // namespaces whose ConfigMaps could not be written, and why
+  bool strict_in_vain = false;                      // registries shall be strict, and no node program is installed
   std::string ns = "cistern-system";                // the operator's; messages name it
 };
 

@@ -25,6 +25,10 @@ EVERYTHING = {
         "podLabels": {"example.com/c": "d"},
     },
     "webhook": {"excludedNamespaces": ["legacy"], "certManager": {"enabled": True, "issuerRef": {"kind": "ClusterIssuer", "name": "corp"}}},
+    "node": {
+        "runtimes": ["containerd"], "extraPaths": ["/etc/cri/certs.d"], "configureContainerd": True, "metricsAddress": "0.0.0.0", "metricsPort": 9100,
+        "tolerations": [{"key": "a", "operator": "Exists"}], "maxUnavailable": 3,
+    },
     "monitoring": {
         "namespaces": ["monitoring", "observability"],
         "serviceMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}},
@@ -38,6 +42,7 @@ NOTHING_OPTIONAL = {
     "crd": {"install": False},
     "namespace": {"podSecurity": ""},
     "admissionPolicy": {"enabled": False},
+    "node": {"enabled": False, "metricsAddress": ""},
     "webhook": {"enabled": False},
 }
 SELF_SIGNED = {"webhook": {"certManager": {"enabled": True}}}

@@ -14,6 +14,7 @@ from layout import cache_folder
 
 BUSYBOX, CURL = "/bin/busybox", "/usr/bin/curl"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+CHUNK = 64 << 20  # random bytes come in so many at a time
 PAUSE, CLIENT = "cistern.dev/pause:dev", "cistern.dev/client:dev"
 
 
@@ -141,5 +142,6 @@ def _applets():
 
 def random_image(target, name, size, seed=0):
     """An image that sleeps, with `size` bytes that no compression makes smaller, the same for the same seed: for what only the amount matters."""
-    content = random.Random(seed).randbytes(size)
+    source = random.Random(seed)
+    content = b"".join(source.randbytes(min(CHUNK, size - begin)) for begin in range(0, size, CHUNK))
     return archive(target, name, [_programs(Layer(), BUSYBOX).done(), Layer().file("data", content).done()], [BUSYBOX, "sleep", "infinity"])

@@ -74,8 +74,21 @@ def wait_running(cluster, *pods, timeout=60):
 
 
 def forget(cluster, node, image):
-    """The node has the image no longer."""
-    cluster.node_exec(node, "ctr", "-n", "k8s.io", "images", "rm", "--sync", image, check=False)
+    """The node has nothing of the image any longer. kubelet's plugin of containerd knows it by several names."""
+    digests = {}
+    for line in cluster.node_exec(node, "ctr", "-n", "k8s.io", "images", "ls").splitlines()[1:]:
+        name, _, digest = line.split()[:3]
+        digests[name] = digest
+    if image not in digests:
+        return
+
+    def unused():
+        containers = cluster.node_exec(node, "ctr", "-n", "k8s.io", "containers", "ls").splitlines()[1:]
+        return not any(digests.get(line.split()[1]) == digests[image] for line in containers)
+
+    cluster.wait_for(f"{node} to use {image} no longer", unused)
+    names = [name for name, digest in digests.items() if digest == digests[image]]
+    cluster.node_exec(node, "ctr", "-n", "k8s.io", "images", "rm", "--sync", *names)
 
 
 def blobs(requests, repository):

@@ -11,6 +11,7 @@ from cluster import ROOT, SYSTEM_NAMESPACE
 from nodes import configured, give_references, node_policy, nodes, registries  # noqa: F401 (fixtures)
 from world import SECURE
 
+RESTORE_LABEL = "cistern.dev.node-restriction.kubernetes.io/restore"
 WHERE = f"--namespace={SYSTEM_NAMESPACE}"
 
 
@@ -152,3 +153,26 @@ def test_an_uninstall_leaves_nodes_as_they_were_and_policies_that_can_be_deleted
     give_references(cluster)
     configured.begin()
 
+
+def test_a_node_that_was_away_during_an_uninstallation_is_put_right_by_the_next_installation(configured, cluster):
+    node = cluster.node("node2")
+    cluster.install_chart(ROOT / "charts/cistern", "--set=uninstall.timeout=40s")
+    runtime_files.wait_configured(cluster)
+    # As by power loss: nothing of it answers, and what is on its disk stays.
+    cluster.kill("node2-kubelet")
+    cluster.kill("node2-containerd")
+    node.exec("pkill", "-9", "cistern-operato", check=False)
+    said = cluster.helm("uninstall", "cistern", WHERE, "--wait", "--timeout=180s")
+    assert runtime_files.snapshot(cluster.node("node1")) == configured.before["node1"]
+    assert runtime_files.snapshot(node) != configured.before["node2"]
+    labels = cluster.get("node", "node2")["metadata"]["labels"]
+    assert labels.get(RESTORE_LABEL) == "true" and GROUP_LABEL not in labels, said
+    assert RESTORE_LABEL not in cluster.get("node", "node1")["metadata"]["labels"]
+    cluster.restart("node2-containerd")
+    cluster.restart("node2-kubelet")
+    cluster.wait_for_nodes()
+    cluster.kubectl("delete", "mirrorpolicy", "default", "--timeout=60s")
+    # Which may leave runtimes alone: it puts back all the same.
+    cluster.install_chart(ROOT / "charts/cistern", "--set=node.enabled=false")
+    runtime_files.wait_as_before(cluster, configured.before, 90)
+    cluster.wait_for("the label to go", lambda: RESTORE_LABEL not in cluster.get("node", "node2")["metadata"]["labels"], 60)

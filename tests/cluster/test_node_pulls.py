@@ -159,3 +159,26 @@ def test_a_strict_registry_is_asked_of_the_agent_only_unless_the_agent_itself_co
     pulls.start(cluster, *pods)
     pulls.wait_running(cluster, *pods)
     pulls.remove(cluster, *pods)
+
+
+def test_of_a_node_with_cri_o_the_drop_in_is_what_its_library_reads(configured, cluster, tmp_path):
+    """skopeo reads /etc/containers as CRI-O does, and has the node's here. That the node has CRI-O is what its Node object says, which kubelet would correct."""
+    pulls.push(cluster, tmp_path, "team/crio:v1")
+    node = cluster.node("node2")
+    cluster.kill("node2-kubelet")
+    try:
+        cluster.kubectl("patch", "node", "node2", "--subresource=status", "--type=merge",
+                        '--patch={"status":{"nodeInfo":{"containerRuntimeVersion":"cri-o://1.30.1"}}}')
+        cluster.wait_for("the drop-in", lambda: REGISTRY in node.exec("sh", "-c", "cat /etc/containers/registries.conf.d/*cistern*", check=False).stdout, 30)
+        runtime_files.wait_configured(cluster)
+        assert runtime_files.hosts_toml(node, REGISTRY) == runtime_files.PLAIN, "containerd's are as before"
+        begun = len(cluster.world.settled())
+        assert '"Digest"' in node.exec("skopeo", "inspect", f"docker://{REGISTRY}/team/crio:v1")
+        seen = cluster.world.settled()[begun:]
+        assert seen and all(is_agent(cluster, each.client) for each in seen), seen
+    finally:
+        cluster.restart("node2-kubelet")
+        cluster.wait_for_nodes()
+    cluster.wait_for("the node to be one with containerd again", lambda: (runtime_files.hosts_toml(node, REGISTRY) or "").startswith(runtime_files.MARK), 60)
+    runtime_files.wait_configured(cluster)
+    assert "cistern" not in node.exec("ls", "/etc/containers/registries.conf.d")

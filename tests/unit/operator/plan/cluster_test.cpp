@@ -180,13 +180,8 @@ TEST(ClusterNotices, name_what_is_set_and_not_in_force_yet_in_the_policy_and_in_
              "profiles: {dev: {prefetch: {goModules: [example.com/x]}}}"),
       {});
   EXPECT_THAT(notice_lines(plan.outcomes[0]),
-              ElementsAre("spec.nodeConfig.mode",
-                          "spec.images.registries[0].fallbackToSource", "spec.prefetch.images", "spec.peers.replicas",
-                          "spec.storage.onDelete", "spec.profiles.dev.prefetch.goModules"));
-  EXPECT_EQ(plan.outcomes[0].notices[0].to_string(),
-            "p.yaml:4: spec.nodeConfig.mode: accepted, but not in force yet: no runtime is configured; name http://127.0.0.1:5050 as a "
-            "mirror in certs.d yourself");
-  EXPECT_EQ(plan.outcomes[0].notices[3].to_string(),
+              ElementsAre("spec.prefetch.images", "spec.peers.replicas", "spec.profiles.dev.prefetch.goModules"));
+  EXPECT_EQ(plan.outcomes[0].notices[1].to_string(),
             "p.yaml:4: spec.peers.replicas: accepted, but not in force yet: each object has one owner among the agents");
 }
 

@@ -198,7 +198,8 @@ TEST(NodeSetup, IsWhatTheLeaseSaysUnlessTheModeSaysOtherwise) {
   EXPECT_EQ(state(), NodeSetupState::kConfigured);
   node.silent = true;
   EXPECT_EQ(state(), NodeSetupState::kSilent);
-  node = GroupNode{.name = "n"};
+  node.lease.reset();
+  node.silent = false;
   EXPECT_EQ(state(), NodeSetupState::kWaiting);
 }
 

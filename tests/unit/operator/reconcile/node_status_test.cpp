@@ -8,11 +8,16 @@ namespace {
 
 using nlohmann::json;
 using testing::HasSubstr;
+using testing::Not;
 
 struct NodeWorld : World {
   NodeWorld() {
     group().node_mode = model::NodeConfigMode::kApply;
-    for (const auto& name : group().nodes) group().node_setups.push_back({.node = name, .state = NodeSetupState::kConfigured});
+    for (const auto& name : group().nodes) {
+      auto& made = group().node_setups.emplace_back();
+      made.node = name;
+      made.state = NodeSetupState::kConfigured;
+    }
   }
   NodeSetup& setup(std::size_t index) { return group().node_setups.at(index); }
   std::string told(const char* type) const {
@@ -25,6 +30,13 @@ struct NodeWorld : World {
 TEST(NodeStatus, WhereNodesAreToldNothingNothingIsSaidOfThem) {
   const World world;
   EXPECT_EQ(world.status().at("nodes"), json({{"selected", 3}}));
+}
+
+TEST(NodeStatus, AWishForStrictRegistriesThatNobodyCanFulfilIsTold) {
+  World world;
+  world.state.strict_in_vain = true;
+  EXPECT_THAT(condition(world.status(), "Accepted").at("message").get<std::string>(),
+              HasSubstr("needs the node program, which is not installed"));
 }
 
 TEST(NodeStatus, CountsNodes) {
@@ -43,6 +55,10 @@ TEST(NodeStatus, NodesOnTheirWayAreReconciling) {
               HasSubstr("False NodesWaiting 3 of 3 agents ready and in force. The runtime of 1 node is not set up yet: n2."));
   EXPECT_THAT(world.told("Reconciling"), HasSubstr("True NodesWaiting"));
   EXPECT_THAT(world.told("Degraded"), HasSubstr("False"));
+  world.setup(1).message = "waits for this node's agent: connection refused";
+  EXPECT_THAT(world.told("Ready"), Not(HasSubstr("connection refused"))) << "it is not its turn";
+  world.setup(1).its_turn = true;
+  EXPECT_THAT(world.told("Ready"), HasSubstr("n2: waits for this node's agent: connection refused."));
   world.setup(1).reachable = false;
   EXPECT_THAT(world.told("Ready"), HasSubstr("True InForce")) << "a node that can not be reached is not waited for";
 }

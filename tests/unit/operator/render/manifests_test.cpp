@@ -87,7 +87,7 @@ TEST(GroupSecret, holds_what_the_agents_loader_takes_and_answers_with_the_hash_t
   EXPECT_EQ(config.storage.path, "/var/lib/cistern/cache");
   EXPECT_EQ(config.peers.dns, "cistern-default-peers.cistern-system.svc.cluster.local.:5050");
   EXPECT_EQ(config.peers.key, kPeerKey);
-  EXPECT_EQ(config.server.drain_timeout, std::chrono::seconds(5));
+  EXPECT_EQ(config.server.shutdown_delay + config.server.drain_timeout, std::chrono::seconds(5));
 }
 
 TEST(GroupSecret, says_what_to_create_for_what_is_missing_and_leaves_it_out) {
