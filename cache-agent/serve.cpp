@@ -46,6 +46,7 @@ class Agent {
   bool reload(const std::filesystem::path& file);
   // Certificates may change without the configuration's file.
   void reload_certificates() { server_->reload_certificates(); }
+  void probe_upstreams() { router_->runtime()->probe_upstreams(); }
   void close();
   std::vector<std::string> files() const;
 
@@ -107,7 +108,8 @@ Result<std::shared_ptr<const route::Runtime>> Agent::make_runtime(config::Loaded
     const bool same = before && before->config().peers == loaded.config.peers;
     directory = same ? before->shared_directory() : std::make_shared<peers::Directory>(loaded.config.peers, clock_);
   }
-  return route::Runtime::make(std::move(loaded), route::Engine{cache_, *store_, *client_, clock_, disk_, metrics_}, std::move(directory));
+  return route::Runtime::make(std::move(loaded), route::Engine{cache_, *store_, *client_, clock_, disk_, fills_, metrics_},
+                              std::move(directory));
 }
 
 void Agent::take_into_use(const std::shared_ptr<const route::Runtime>& runtime) {
@@ -117,7 +119,8 @@ void Agent::take_into_use(const std::shared_ptr<const route::Runtime>& runtime) 
   cache_.forget_negative();
   metrics_.set_config(runtime->hash(), config.policy);
   metrics_.set_sources(observe::Sources{[this] { return store_->stats(); }, [this] { return cache_.fills_in_flight(); },
-                                        [this] { return route::upstream_states(*router_->runtime()); }});
+                                        [this] { return route::upstream_states(*router_->runtime()); },
+                                        [this] { return router_->runtime()->changes_of_preference(); }});
   router_->use(runtime);
 }
 
@@ -253,6 +256,7 @@ int serve(const std::filesystem::path& config_file) {
   unsigned ticks = 0;
   for (bool reload = false; !wait_for_signal(signals, reload);) {
     (*agent)->reload_certificates();
+    (*agent)->probe_upstreams();
     const bool retry = !valid && ++ticks % 4 == 0;
     if (!watch.changed() && !reload && !retry) continue;
     valid = (*agent)->reload(config_file);

@@ -21,6 +21,7 @@
 #include "operator/node/command.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
+#include "operator/probe/command.hpp"
 #include "operator/render/environment.hpp"
 #include "operator/render/files.hpp"
 #include "operator/run/commands.hpp"
@@ -270,6 +271,7 @@ int main(int argc, char** argv) {
   const auto commands = add_commands(app, arguments);
   run::Commands cluster_commands(app);
   node::Command node_command(app);
+  const probe::Command probe_command(app);
   inspect::Command inspect_command(app, *app.get_subcommand("explain"), arguments.words, arguments.format);
   try {
     app.parse(argc, argv);
@@ -284,6 +286,7 @@ int main(int argc, char** argv) {
     return done ? 0 : report(done.error());
   }
   if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
+  if (const auto code = probe_command.execute()) return *code ? **code : report(code->error());
   if (const auto code = inspect_command.execute()) return *code ? **code : report(code->error());
   for (const auto& command : commands) {
     if (!command.app->parsed()) continue;

@@ -118,20 +118,27 @@ Awaitable<Result<Answer>> Cache::fetch(Plan plan, ReadOptions options) {
 
 Awaitable<Result<upstream::Head>> Cache::ask_head(Plan plan) {
   std::vector<Error> errors;
+  std::optional<Error> of_canary;
   for (const auto& source : in_order(plan)) {
     auto ask = source.ask;
     ask.verb = upstream::Verb::kHead;
     auto opened = co_await source.upstream->open(std::move(ask));
     const auto status = opened ? (*opened)->head().status : 0U;
-    if (source.outcome) source.outcome(opened && status < 500 && status != 421);
+    if (source.peer) source.tell(opened && status < 500 && status != 421);
+    if (opened && status == 200 && !source.peer) source.tell(true);
     if (opened && status == 200) co_return (*opened)->head();
     auto error = opened ? error_of_status(source.upstream->name(), (*opened)->head(), std::string()) : opened.error();
     const bool refused = status == 400 || status == 405 || status == 501;
+    if (!source.peer && !refused && !is_absent(error) && error.code != ErrorCode::kCancelled) source.tell(false);
     if (refused && !source.peer) co_return fail(ErrorCode::kInvalid, "{} refuses HEAD", source.upstream->name());
-    if (!source.peer || is_absent(error)) errors.push_back(error);
+    if (source.canary) {
+      of_canary = error;
+    } else if (!source.peer || is_absent(error)) {
+      errors.push_back(error);
+    }
     if (!may_ask_next(source, error)) break;
   }
-  if (errors.empty()) co_return fail(ErrorCode::kUpstream, "no upstream could be asked");
+  if (errors.empty()) co_return fail(of_canary.value_or(Error{ErrorCode::kUpstream, "no upstream could be asked", std::nullopt}));
   co_return fail(verdict(errors));
 }
 
@@ -174,8 +181,8 @@ std::vector<Source> Cache::in_order(const Plan& plan) {
   if (free_order) {
     std::stable_partition(sources.begin(), sources.end(), trusted);
   } else {
-    // A peer may always be passed over.
-    std::erase_if(sources, [&](const Source& source) { return source.peer && !trusted(source); });
+    // A peer may always be passed over, and a canary.
+    std::erase_if(sources, [&](const Source& source) { return (source.peer || source.canary) && !trusted(source); });
   }
   return sources;
 }

@@ -16,6 +16,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Of what a canary sends, this much at most is held back until it is whole.
+constexpr std::uint64_t kHeldOfCanary = 4 * 1024 * 1024;
+
 milliseconds pause_after(unsigned failures) {
   thread_local std::minstd_rand random{std::random_device{}()};
   const auto most = 50 << std::min(failures, 6U);
@@ -58,7 +61,6 @@ Awaitable<void> Fill::run(std::shared_ptr<Fill> self) {
     asio::co_spawn(executor, prepare(self), asio::detached);
   } else {
     fill.prepared_ = Result<void>{};
-    fill.spool_->release();
   }
   // Whatever happens, readers are told and the next request may start a fill of its own.
   Result<void> result;
@@ -104,8 +106,21 @@ Awaitable<void> Fill::prepare(std::shared_ptr<Fill> self) {
     const std::lock_guard lock(self->mutex_);
     self->prepared_ = std::move(result);
   }
-  if (good) self->spool_->release();
+  if (good) self->show_if_ready();
   self->prepared_wake_->notify();
+}
+
+void Fill::show_if_ready() {
+  const std::lock_guard lock(mutex_);
+  if (!held_ && prepared_ && *prepared_) spool_->release();
+}
+
+void Fill::hold(bool held) {
+  {
+    const std::lock_guard lock(mutex_);
+    held_ = held;
+  }
+  show_if_ready();
 }
 
 std::optional<Error> Fill::preparation_failed() const {
@@ -126,23 +141,39 @@ Awaitable<Result<void>> Fill::preparation() {
 
 Awaitable<Result<void>> Fill::from_sources() {
   std::vector<Error> errors;
-  for (const auto& source : cache_.in_order(plan_)) {
+  std::optional<Error> of_canary;
+  std::optional<Source> without;  // a canary that said it does not have it
+  const auto sources = cache_.in_order(plan_);
+  auto canaries = std::count_if(sources.begin(), sources.end(), [](const Source& source) { return source.canary; });
+  for (const auto& source : sources) {
     {
       const std::lock_guard lock(mutex_);
       upstream_ = source.upstream->name();
     }
+    hold(canaries > 0 && !plan_.digest);
+    if (source.canary) --canaries;
     auto result = co_await from_source(source);
+    if (without && (result || is_absent(result.error()))) std::exchange(without, std::nullopt)->tell(!result);
     if (result) co_return result;
     const Error& error = result.error();
-    if (error.code == ErrorCode::kCancelled || error.code == ErrorCode::kUnavailable) co_return result;
+    if (error.code == ErrorCode::kCancelled || unjudgeable_) co_return result;
     if (preparation_failed()) co_return result;
-    // Readers have a part of it: only a right part of an object whose digest is known can go on at another source.
+    // Readers have a part of it: only a right part of an object whose digest is known can go on at another source; or one that a canary
+    // has begun, if the other source's is the same.
     const bool wrong = error.code == ErrorCode::kCorrupt;
-    if ((wrong || !plan_.digest) && !spool_->restart()) co_return result;
-    if (!source.peer || is_absent(error)) errors.push_back(error);
+    if ((wrong || !plan_.digest) && !spool_->restart()) {
+      if (wrong || !source.canary) co_return result;
+      etag_.clear();
+    }
+    if (source.canary) {
+      of_canary = error;
+      if (is_absent(error)) without = source;
+    } else if (!source.peer || is_absent(error)) {
+      errors.push_back(error);
+    }
     if (!may_ask_next(source, error)) break;
   }
-  if (errors.empty()) co_return fail(ErrorCode::kUpstream, "no upstream could be asked");
+  if (errors.empty()) co_return fail(of_canary.value_or(Error{ErrorCode::kUpstream, "no upstream could be asked", std::nullopt}));
   co_return fail(verdict(errors));
 }
 
@@ -159,14 +190,18 @@ Awaitable<Result<void>> Fill::from_source(Source source) {
     }
     if (attempted) {
       auto judged = co_await judge(source);
-      if (source.outcome) source.outcome(judged.has_value());
+      const bool of_source = judged || judged.error().code == ErrorCode::kCorrupt;
+      if (of_source || source.peer) source.tell(judged.has_value(), first_byte_);
       co_return judged;
     }
     const auto& ended = attempted.error();
-    const bool answered = !ended.cut && (is_absent(ended.error) || ended.error.code == ErrorCode::kTooManyRequests);
+    const bool absent = !ended.cut && is_absent(ended.error);
+    const bool limited = !ended.cut && ended.error.code == ErrorCode::kTooManyRequests;
     failures = spool_->size() > before ? 1 : failures + 1;
-    if (!ended.cut || failures > limits_.resumes || (source.peer && failures > 1)) {
-      if (source.outcome) source.outcome(answered);
+    if (!ended.cut || source.canary || failures > limits_.resumes || (source.peer && failures > 1)) {
+      const bool of_source = ended.error.code != ErrorCode::kCancelled && !unjudgeable_ && !preparation_failed();
+      const bool open_question = source.canary && absent;  // until others have been asked
+      if (source.peer || (of_source && !open_question)) source.tell(absent || (limited && source.peer));
       co_return fail(ended.error);
     }
     const auto executor = co_await asio::this_coro::executor;
@@ -174,6 +209,13 @@ Awaitable<Result<void>> Fill::from_source(Source source) {
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+}
+
+Awaitable<Result<std::unique_ptr<upstream::Transfer>>> Fill::open(Source source, upstream::Ask ask) {
+  const auto begun = cache_.parts_.clock.steady();
+  auto opened = co_await source.upstream->open(std::move(ask));
+  first_byte_ = std::chrono::duration_cast<std::chrono::microseconds>(cache_.parts_.clock.steady() - begun);
+  co_return opened;
 }
 
 Awaitable<Fill::Attempt> Fill::attempt(Source source) {
@@ -184,7 +226,7 @@ Awaitable<Fill::Attempt> Fill::attempt(Source source) {
   const bool goes_on = have > 0 && (plan_.digest || !etag_.empty());
   if (goes_on) ask.offset = have;
   if (goes_on && !plan_.digest) ask.headers.set("If-Range", etag_);
-  auto opened = co_await source.upstream->open(std::move(ask));
+  auto opened = co_await open(source, std::move(ask));
   if (!opened) co_return tl::unexpected(Ended{opened.error(), false});
   auto transfer = std::move(*opened);
   const auto status = transfer->head().status;
@@ -239,8 +281,10 @@ Awaitable<Fill::Attempt> Fill::receive(std::unique_ptr<upstream::Transfer> trans
                 false});
     }
     if (auto appended = co_await spool_->append(std::move(*chunk), limits_.idle); !appended) {
+      unjudgeable_ = appended.error().code == ErrorCode::kUnavailable;
       co_return tl::unexpected(Ended{appended.error(), false});
     }
+    if (held_ && spool_->size() > kHeldOfCanary) hold(false);  // nobody else sets it
     if (auto error = preparation_failed()) co_return tl::unexpected(Ended{*error, false});
   }
   const auto length = spool_->length();
@@ -255,7 +299,7 @@ Awaitable<Fill::Attempt> Fill::made_from_answer(Source source) {
     if (verb == upstream::Verb::kHead && !plan_.from_head) continue;
     auto ask = source.ask;
     ask.verb = verb;
-    auto opened = co_await source.upstream->open(std::move(ask));
+    auto opened = co_await open(source, std::move(ask));
     if (!opened) co_return tl::unexpected(Ended{opened.error(), false});
     auto transfer = std::move(*opened);
     const upstream::Head& head = transfer->head();
@@ -297,6 +341,7 @@ Awaitable<Result<void>> Fill::judge(Source source) {
   if (!plan_.check) co_return Result<void>{};
   if (auto prepared = co_await preparation(); !prepared) co_return prepared;
   const auto body = spool_->whole();
+  unjudgeable_ = !body;
   if (!body) co_return fail(ErrorCode::kUnavailable, "no scratch space to verify {}", plan_.key);
   auto check = [check = plan_.check, slice = *body] { return check->check(slice); };
   auto checked = co_await run_on(cache_.parts_.verification, std::move(check));

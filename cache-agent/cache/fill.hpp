@@ -5,6 +5,10 @@
 //      │  └─► next source          └─► wrong: nothing is stored; the source is blamed
 //      └────────────┘ cut off: goes on at the offset, or again from 0 with the prefix compared
 //
+// Of a canary's failure a client is to see nothing: the next source is asked, whatever the policy's fallback, and what that says is the
+// answer. So an object without a digest is shown to nobody before it is whole, or 4 MiB of it have come; if it breaks off behind that, the
+// next source's bytes go on where it ended, if they are the same up to there. One with a digest goes on at the next source in any case.
+//
 // A fill belongs to no client: the first to ask may leave, the rest are served, and it ends in the store even when all have left. It runs
 // as one coroutine on a strand of the fill pool; hashing and writing happen there.
 #pragma once
@@ -52,6 +56,9 @@ class Fill : public std::enable_shared_from_this<Fill> {
   static Awaitable<void> prepare(std::shared_ptr<Fill> self);
   Awaitable<Result<void>> preparation();
   std::optional<Error> preparation_failed() const;
+  void show_if_ready();
+  void hold(bool held);
+  Awaitable<Result<std::unique_ptr<upstream::Transfer>>> open(Source source, upstream::Ask ask);
   void store();
   void remember(const Error& error);
 
@@ -62,13 +69,16 @@ class Fill : public std::enable_shared_from_this<Fill> {
   std::shared_ptr<const store::Meta> meta_ = std::make_shared<store::Meta>();
   std::chrono::seconds age_{0};  // as the owner among the peers said
   WallTime fetched_{};
-  std::string etag_;  // a strong one, of the answer that the landed bytes are of
+  std::string etag_;                                     // a strong one, of the answer that the landed bytes are of
+  bool unjudgeable_ = false;                             // there is no room to check what comes, from whatever source
+  std::optional<std::chrono::microseconds> first_byte_;  // of the last answer
 
   std::optional<Wake> prepared_wake_;
 
   mutable std::mutex mutex_;  // of what follows
   std::string upstream_;
   std::optional<Result<void>> prepared_;  // how the check's preparation ended
+  bool held_ = false;                     // a canary is being asked: nothing is shown yet
 };
 
 }  // namespace cistern::cache

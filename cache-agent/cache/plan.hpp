@@ -15,6 +15,7 @@
 #include "base/digest.hpp"
 #include "base/error.hpp"
 #include "cache-agent/store/store.hpp"
+#include "cache-agent/upstream/canary.hpp"
 #include "cache-agent/upstream/upstream.hpp"
 #include "config/model.hpp"
 
@@ -34,8 +35,16 @@ struct Source {
   upstream::Ask ask;
   config::Fallback fallback = config::Fallback::kNotFound;  // what lets the next source be asked
   bool peer = false;  // only 200, 404, 410 and 429 are taken from it; anything else, or silence, and the next source is asked
-  // Told how asking went; may be empty. For peers: an owner that fails is passed over for a while.
-  std::function<void(bool ok)> outcome;
+  // A canary: on any failure the next source is asked, and what it says is the answer; as far as it can be helped a client sees nothing of
+  // the failure (fill.hpp).
+  bool canary = false;
+  // Told how asking went; may be empty. For peers: an owner that fails is passed over for a while. For canaries and what they are compared
+  // with.
+  std::function<void(const upstream::Outcome&)> outcome;
+
+  void tell(bool ok, std::optional<std::chrono::microseconds> first_byte = {}) const {
+    if (outcome) outcome(upstream::Outcome{ok, first_byte});
+  }
 };
 
 // A judgement beyond the digest; see verify/ for the Go checksum database. Used by one fill.

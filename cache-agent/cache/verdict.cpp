@@ -35,7 +35,7 @@ Error error_of_status(const std::string& upstream, const upstream::Head& head, s
 
 bool may_ask_next(const Source& source, const Error& error) {
   if (source.peer) return !is_absent(error) && error.code != ErrorCode::kTooManyRequests;
-  return source.fallback == config::Fallback::kAny || is_absent(error);
+  return source.canary || source.fallback == config::Fallback::kAny || is_absent(error);
 }
 
 Error verdict(const std::vector<Error>& errors) {

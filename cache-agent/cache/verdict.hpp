@@ -20,7 +20,8 @@ Error error_of_status(const std::string& upstream, const upstream::Head& head, s
 // Whether the next source may be asked after this error.
 bool may_ask_next(const Source& source, const Error& error);
 
-// What all the sources together said: a "not found" only if each of them said so, else the first failure. Not of none.
+// What all the sources together said: a "not found" only if each of them said so, else the first failure. Not of none. What canaries said
+// counts only if nobody else was asked.
 Error verdict(const std::vector<Error>& errors);
 
 // Whether a copy past its time is better than this answer.

@@ -1,7 +1,6 @@
 #include "cache-agent/observe/metrics.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include <prometheus/text_serializer.h>
@@ -32,20 +31,66 @@ MetricFamily counter(const char* name, const char* help, double value) {
   return {name, help, MetricType::Counter, {std::move(metric)}};
 }
 
-MetricFamily upstream_states(const std::vector<UpstreamStatus>& upstreams) {
-  std::map<std::string, int> worst;
-  for (const auto& [name, health] : upstreams) {
-    auto& state = worst[name];
-    state = std::max(state, static_cast<int>(health.state));
-  }
-  MetricFamily family{"cistern_upstream_state", "0: asked; 1: asked on trial; 2: not asked, as it failed.", MetricType::Gauge, {}};
-  for (const auto& [name, state] : worst) {
+// One gauge for each upstream, where `value` has one.
+template <class Value>
+MetricFamily of_upstreams(const char* name, const char* help, const std::vector<UpstreamStatus>& upstreams, Value value) {
+  MetricFamily family{name, help, MetricType::Gauge, {}};
+  for (const auto& upstream : upstreams) {
+    const std::optional<double> number = value(upstream);
+    if (!number) continue;
     ClientMetric metric;
-    metric.gauge.value = state;
-    metric.label = {{"upstream", name}};
+    metric.gauge.value = *number;
+    metric.label = {{"upstream", upstream.name}};
     family.metric.push_back(std::move(metric));
   }
   return family;
+}
+
+double in_seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
+
+MetricFamily upstream_latency(const std::vector<UpstreamStatus>& upstreams) {
+  MetricFamily family{"cistern_upstream_latency_seconds",
+                      "How long an upstream takes to connect, to the first byte and in all; smoothed.",
+                      MetricType::Gauge,
+                      {}};
+  const auto add = [&](const std::string& upstream, const char* phase, std::chrono::microseconds time) {
+    ClientMetric metric;
+    metric.gauge.value = in_seconds(time);
+    metric.label = {{"upstream", upstream}, {"phase", phase}};
+    family.metric.push_back(std::move(metric));
+  };
+  for (const auto& [name, health, preferred] : upstreams) {
+    const auto& measures = health.measures;
+    if (measures.connect) add(name, "connect", *measures.connect);
+    if (measures.track().samples > 0) add(name, "first_byte", measures.track().first_byte);
+    if (measures.total) add(name, "total", *measures.total);
+  }
+  return family;
+}
+
+void add_upstreams(const std::vector<UpstreamStatus>& upstreams, std::vector<MetricFamily>& families) {
+  using Number = std::optional<double>;
+  const auto measured = [](const UpstreamStatus& upstream) { return upstream.health.measures.track().samples > 0; };
+  families.push_back(of_upstreams("cistern_upstream_state", "0: asked; 1: asked on trial; 2: not asked, as it failed.", upstreams,
+                                  [](const auto& upstream) { return Number(static_cast<int>(upstream.health.state)); }));
+  families.push_back(upstream_latency(upstreams));
+  families.push_back(of_upstreams(
+      "cistern_upstream_jitter_seconds", "How much the time to the first byte varies; mean deviation, smoothed.", upstreams,
+      [&](const auto& upstream) { return measured(upstream) ? Number(in_seconds(upstream.health.measures.track().jitter)) : Number(); }));
+  families.push_back(of_upstreams("cistern_upstream_score_seconds", "What `selection: Fastest` goes by; lower is better.", upstreams,
+                                  [&](const auto& upstream) {
+                                    const auto& measures = upstream.health.measures;
+                                    return measured(upstream) ? Number(in_seconds(measures.score(measures.track()))) : Number();
+                                  }));
+  families.push_back(of_upstreams("cistern_upstream_preferred", "1: asked first of those it is chosen from (`selection: Fastest`).",
+                                  upstreams,
+                                  [](const auto& upstream) { return upstream.preferred ? Number(*upstream.preferred) : Number(); }));
+  families.push_back(of_upstreams("cistern_canary_state", "0: gets its share; 1: on trial after it was withdrawn; 2: withdrawn.", upstreams,
+                                  [](const auto& upstream) {
+                                    const auto& canary = upstream.health.canary;
+                                    return canary ? Number(static_cast<int>(canary->state)) : Number();
+                                  }));
+  std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
 }
 
 }  // namespace
@@ -56,6 +101,17 @@ Metrics::Metrics(std::string_view version)
       verify_failures_(add_family(registry_, "cistern_verify_failures_total", "Objects that were not what they claimed to be.")),
       peer_requests_(add_family(registry_, "cistern_peer_requests_total", "Requests between agents.")),
       version_(version) {}
+
+void merge(UpstreamStatus& into, UpstreamStatus other) {
+  const auto samples = [](const upstream::Measures& measures) { return measures.requests.samples + measures.probes.samples; };
+  auto measures = samples(other.health.measures) > samples(into.health.measures) ? other.health.measures : into.health.measures;
+  const bool worse = !into.health.canary || (other.health.canary && other.health.canary->state > into.health.canary->state);
+  auto canary = worse ? other.health.canary : into.health.canary;
+  if (other.health.state > into.health.state) into.health = std::move(other.health);
+  into.health.measures = measures;
+  into.health.canary = std::move(canary);
+  if (other.preferred) into.preferred = into.preferred.value_or(false) || *other.preferred;
+}
 
 void Metrics::set_sources(Sources sources) {
   const std::lock_guard lock(mutex_);
@@ -98,7 +154,11 @@ std::vector<MetricFamily> Metrics::collect_states() const {
     families.push_back(counter("cistern_store_evictions_total", "Blobs dropped to make room.", static_cast<double>(stats.evictions)));
   }
   if (sources.fills) families.push_back(gauge("cistern_fills_inflight", "Objects being fetched.", static_cast<double>(sources.fills())));
-  if (sources.upstreams) families.push_back(upstream_states(sources.upstreams()));
+  if (sources.upstreams) add_upstreams(sources.upstreams(), families);
+  if (sources.preference_changes) {
+    families.push_back(counter("cistern_upstream_preference_changes_total", "Times that another upstream became the preferred one.",
+                               static_cast<double>(sources.preference_changes())));
+  }
   const auto process = process_numbers();
   families.push_back(gauge("process_resident_memory_bytes", "Resident memory.", static_cast<double>(process.resident.count)));
   families.push_back(gauge("process_open_fds", "Open file descriptors.", static_cast<double>(process.open_files)));

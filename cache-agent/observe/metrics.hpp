@@ -23,13 +23,18 @@ namespace cistern::observe {
 struct UpstreamStatus {
   std::string name;
   upstream::Health health;
+  std::optional<bool> preferred;  // of those to choose from; empty where there is no choice
 };
+
+// What is known of one name in several lists: the worst state, the measures with the most samples, the canary that does worst.
+void merge(UpstreamStatus& into, UpstreamStatus other);
 
 // Where states are read; called on the scraping thread. Each may be empty: then its numbers are left out.
 struct Sources {
   std::function<store::Stats()> store;
   std::function<std::size_t()> fills;
-  std::function<std::vector<UpstreamStatus>()> upstreams;  // a name may come more than once: the worst state counts
+  std::function<std::vector<UpstreamStatus>()> upstreams;  // each name once
+  std::function<std::uint64_t()> preference_changes;
 };
 
 // Thread-safe.

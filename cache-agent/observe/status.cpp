@@ -22,13 +22,45 @@ json to_json(const FillStatus& fill) {
   return {{"key", fill.key}, {"received", fill.received}, {"total", fill.total ? json(*fill.total) : json()}, {"upstream", fill.upstream}};
 }
 
+// To a tenth of one; null where nobody knows.
+json in_milliseconds(std::optional<std::chrono::microseconds> time) {
+  return time ? json(static_cast<double>((time->count() + 50) / 100) / 10) : json();
+}
+
+json to_json(const upstream::CanaryHealth::Side& side) {
+  return {{"asked", side.asked}, {"failed", side.failed}, {"ttfb_ms", side.first_byte ? json(side.first_byte->count()) : json()}};
+}
+
+json to_json(const upstream::CanaryHealth& canary) {
+  static constexpr const char* kStates[] = {"active", "trial", "withdrawn"};
+  return {{"state", kStates[static_cast<int>(canary.state)]},
+          {"percent", canary.percent},
+          {"canary", to_json(canary.canary)},
+          {"rest", to_json(canary.rest)},
+          {"reason", canary.reason},
+          {"retry_in_s", canary.retry_in ? json(canary.retry_in->count()) : json()},
+          {"withdrawals", canary.withdrawals}};
+}
+
 json to_json(const UpstreamStatus& upstream) {
   const auto& health = upstream.health;
+  const auto& measures = health.measures;
+  const auto& track = measures.track();
+  const auto measured = [&](std::chrono::microseconds time) {
+    return in_milliseconds(track.samples > 0 ? std::optional(time) : std::nullopt);
+  };
   return {{"name", upstream.name},
           {"state", to_string(health.state)},
           {"failures", health.consecutive_failures},
-          {"latency_ms", health.latency ? json(health.latency->count()) : json()},
-          {"error", health.last_error}};
+          {"error", health.last_error},
+          {"connect_ms", in_milliseconds(measures.connect)},
+          {"ttfb_ms", measured(track.first_byte)},
+          {"total_ms", in_milliseconds(measures.total)},
+          {"jitter_ms", measured(track.jitter)},
+          {"score_ms", measured(measures.score(track))},
+          {"samples", {{"requests", measures.requests.samples}, {"probes", measures.probes.samples}}},
+          {"preferred", upstream.preferred ? json(*upstream.preferred) : json()},
+          {"canary", health.canary ? to_json(*health.canary) : json()}};
 }
 
 }  // namespace

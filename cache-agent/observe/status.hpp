@@ -39,7 +39,10 @@ struct Status {
 };
 
 // {"fills":[{"key","received","total","upstream"}],
-//  "upstreams":[{"name","state":"closed"|"half-open"|"open","failures","latency_ms","error"}],
+//  "upstreams":[{"name","state":"closed"|"half-open"|"open","failures","error",
+//                "connect_ms","ttfb_ms","total_ms","jitter_ms","score_ms","samples":{"requests","probes"},"preferred":true|false|null,
+//                "canary":null|{"state":"active"|"trial"|"withdrawn","percent","canary":{"asked","failed","ttfb_ms"},"rest":{…},"reason",
+//                               "retry_in_s","withdrawals"}}],
 //  "peers":[{"address","zone","self","passed_over"}],"config_hash","policy","version","store":{"bytes","objects","blobs","evictions","reserved"}};
 //  what is not known is null.
 std::string status_json(const Status& status);

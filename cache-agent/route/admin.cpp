@@ -12,13 +12,12 @@ namespace cistern::route {
 
 std::vector<observe::UpstreamStatus> upstream_states(const Runtime& runtime) {
   std::vector<observe::UpstreamStatus> states;
-  for (const auto& upstream : runtime.all_upstreams()) {
-    auto health = upstream->health();
-    const auto same = std::find_if(states.begin(), states.end(), [&](const auto& state) { return state.name == upstream->name(); });
+  for (auto& state : runtime.upstream_states()) {
+    const auto same = std::find_if(states.begin(), states.end(), [&](const auto& known) { return known.name == state.name; });
     if (same == states.end()) {
-      states.push_back({upstream->name(), std::move(health)});
-    } else if (health.state > same->health.state) {
-      same->health = std::move(health);
+      states.push_back(std::move(state));
+    } else {
+      observe::merge(*same, std::move(state));
     }
   }
   return states;

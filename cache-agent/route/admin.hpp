@@ -29,7 +29,7 @@ class Admin {
   std::atomic<bool> draining_{false};
 };
 
-// How the upstreams of a configuration do: one for each name, in the worst of its states.
+// How the upstreams of a configuration do: one for each name.
 std::vector<observe::UpstreamStatus> upstream_states(const Runtime& runtime);
 
 }  // namespace cistern::route

@@ -45,12 +45,10 @@ std::vector<cache::Source> sources_of(const std::shared_ptr<const Runtime>& runt
   auto sources = owners(runtime, asker, key, ask);
   ask.target = request.upstream_path;
   ask.bulk = request.kind == go::Request::kZip;
-  std::vector<std::pair<const config::Upstream*, std::shared_ptr<upstream::Upstream>>> candidates;
-  for (const auto index : access.upstreams) candidates.emplace_back(&view.config->upstreams[index], view.upstreams[index]);
-  for (auto& chosen : upstream::ordered(candidates, runtime->config().selection, std::hash<std::string_view>{}(key))) {
-    const auto found =
-        std::find_if(candidates.begin(), candidates.end(), [&](const auto& candidate) { return candidate.second == chosen; });
-    sources.push_back(cache::Source{chosen, ask, found->first->fallback, false, {}});
+  for (auto& choice : view.selector->order(access.upstreams, upstream::Object{request.module, request.upstream_path})) {
+    ask.retry = !choice.canary;
+    sources.push_back(cache::Source{view.upstreams[choice.index], ask, view.config->upstreams[choice.index].fallback, false, choice.canary,
+                                    std::move(choice.outcome)});
   }
   return sources;
 }
@@ -139,7 +137,7 @@ Awaitable<http::Response> pass_sumdb(std::shared_ptr<const Runtime> runtime, con
   if (!place) co_return go_error(place.error());
   upstream::Ask ask;
   ask.target = place->prefix + request.tail;
-  plan.sources.push_back(cache::Source{place->upstream, ask, config::Fallback::kNotFound, false, {}});
+  plan.sources.push_back(cache::Source{place->upstream, ask, config::Fallback::kNotFound, false, false, {}});
   auto answer = co_await cache.fetch(std::move(plan), std::move(options));
   if (!answer) co_return go_error(answer.error());
   co_return respond(std::move(*answer), kGo);

@@ -1,6 +1,6 @@
 #include "cache-agent/route/oci_plan.hpp"
 
-#include <algorithm>
+#include <numeric>
 
 #include "base/encoding.hpp"
 
@@ -22,17 +22,18 @@ cache::Plan plan_for(const OciAsk& ask, std::string key, const oci::Request& wan
   asked.target = fmt::format("{}{}ns={}", ours, ours.find('?') == std::string::npos ? '?' : '&', percent_encode(registry.config->name));
   plan.sources = owners(ask.runtime, ask.asker, key, asked);
 
-  std::vector<std::pair<const config::Upstream*, std::shared_ptr<upstream::Upstream>>> candidates;
-  for (std::size_t i = 0; i < registry.upstreams.size(); ++i)
-    candidates.emplace_back(&registry.config->upstreams[i], registry.upstreams[i]);
-  for (auto& chosen : upstream::ordered(candidates, ask.runtime->config().selection, std::hash<std::string_view>{}(key))) {
-    const auto index =
-        static_cast<std::size_t>(std::find(registry.upstreams.begin(), registry.upstreams.end(), chosen) - registry.upstreams.begin());
-    const auto repository = registry.rewriters[index].apply(wanted.repository);
+  std::vector<std::size_t> candidates(registry.upstreams.size());
+  std::iota(candidates.begin(), candidates.end(), 0);
+  // One listener and one set of accepted types as good as another.
+  const auto whole = fmt::format("{}/{}{}", registry.config->name, wanted.repository, wanted.suffix());
+  for (auto& choice : registry.selector->order(candidates, upstream::Object{wanted.repository, whole})) {
+    const auto repository = registry.rewriters[choice.index].apply(wanted.repository);
     if (!repository) continue;  // a rule made no name of it: this upstream can not have it
     asked.target = wanted.upstream_target(*repository);
     asked.scope = oci::pull_scope(*repository);
-    plan.sources.push_back(cache::Source{chosen, asked, config::Fallback::kAny, false, {}});
+    asked.retry = !choice.canary;
+    plan.sources.push_back(
+        cache::Source{registry.upstreams[choice.index], asked, config::Fallback::kAny, false, choice.canary, std::move(choice.outcome)});
   }
   plan.key = std::move(key);
   return plan;

@@ -40,12 +40,12 @@ std::vector<cache::Source> owners(const std::shared_ptr<const Runtime>& runtime,
   for (const auto& address : directory->owners(key)) {
     auto peer = std::make_shared<SignedPeer>(address, engine.client.peer(address, runtime->settings()), std::string(asker.scope()),
                                              config.key, engine.clock);
-    cache::Source source{std::move(peer), ask, config::Fallback::kAny, true, {}};
+    cache::Source source{std::move(peer), ask, config::Fallback::kAny, true, false, {}};
     source.ask.first_byte = config.timeout;
     source.ask.retry = false;
-    source.outcome = [runtime, address](bool ok) {
-      runtime->engine().metrics.peer_request("client", ok ? "ok" : "failed");
-      if (ok) {
+    source.outcome = [runtime, address](const upstream::Outcome& asked) {
+      runtime->engine().metrics.peer_request("client", asked.ok ? "ok" : "failed");
+      if (asked.ok) {
         runtime->directory()->ok(address);
       } else {
         runtime->directory()->failed(address);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include "cache-agent/verify/note.hpp"
 
 namespace cistern::route {
@@ -29,7 +32,11 @@ std::vector<SumDbUpstreams::Place> places_of(const config::GoView& view, const U
   if (!view.sumdb.url.empty()) {
     own.url = view.sumdb.url;
   } else {
-    for (const auto& upstream : upstreams) places.push_back({upstream, "/sumdb/" + view.sumdb.name, true});
+    // Not through a canary, whose failures must not be a client's; unless there is nobody else.
+    const bool all = std::all_of(upstreams.begin(), upstreams.end(), [](const auto& upstream) { return upstream->canary() != nullptr; });
+    for (const auto& upstream : upstreams) {
+      if (all || upstream->canary() == nullptr) places.push_back({upstream, "/sumdb/" + view.sumdb.name, true});
+    }
     own.url = "https://" + view.sumdb.name;
   }
   places.push_back({client.upstream(own, settings), "", false});
@@ -72,6 +79,7 @@ Result<void> Runtime::open_views() {
     GoView view;
     view.config = &config;
     for (const auto& upstream : config.upstreams) view.upstreams.push_back(engine_.client.upstream(upstream, settings()));
+    view.selector = selector(config.upstreams, view.upstreams);
     if (config.sumdb.mode != config::SumDbMode::kOff) {
       auto checksums = open_checksums(config, view.upstreams, settings(), engine_);
       if (!checksums) return fail(checksums.error().in(fmt::format("go view \"{}\"", config.name)));
@@ -86,13 +94,14 @@ Result<void> Runtime::open_registries() {
   for (const auto& config : config().registries) {
     auto tags = oci::TagMatcher::make(config.immutable_tags);
     if (!tags) return fail(tags.error().in(config.name));
-    Registry registry{&config, {}, {}, std::move(*tags)};
+    Registry registry{&config, {}, {}, {}, std::move(*tags)};
     for (const auto& upstream : config.upstreams) {
       auto rewriter = oci::Rewriter::make(upstream.rewrite);
       if (!rewriter) return fail(rewriter.error().in(config.name));
       registry.rewriters.push_back(std::move(*rewriter));
       registry.upstreams.push_back(engine_.client.upstream(upstream, settings()));
     }
+    registry.selector = selector(config.upstreams, registry.upstreams);
     registries_.push_back(std::move(registry));
   }
   return {};
@@ -103,11 +112,53 @@ const GoView* Runtime::view(std::string_view name) const {
   return found == views_.end() ? nullptr : &*found;
 }
 
-std::vector<std::shared_ptr<upstream::Upstream>> Runtime::all_upstreams() const {
-  std::vector<std::shared_ptr<upstream::Upstream>> all;
-  for (const auto& view : views_) all.insert(all.end(), view.upstreams.begin(), view.upstreams.end());
-  for (const auto& registry : registries_) all.insert(all.end(), registry.upstreams.begin(), registry.upstreams.end());
-  return all;
+std::unique_ptr<upstream::Selector> Runtime::selector(const std::vector<config::Upstream>& configurations,
+                                                      const Upstreams& upstreams) const {
+  return std::make_unique<upstream::Selector>(configurations, upstreams, config().selection, engine_.clock);
+}
+
+std::vector<observe::UpstreamStatus> Runtime::upstream_states() const {
+  std::vector<observe::UpstreamStatus> states;
+  const auto add = [&](const auto& list) {
+    for (std::size_t i = 0; i < list.upstreams.size(); ++i) {
+      states.push_back({list.upstreams[i]->name(), list.upstreams[i]->health(), list.selector->is_preferred(i)});
+    }
+  };
+  for (const auto& view : views_) add(view);
+  for (const auto& registry : registries_) add(registry);
+  return states;
+}
+
+std::uint64_t Runtime::changes_of_preference() const {
+  std::uint64_t changes = 0;
+  for (const auto& view : views_) changes += view.selector->changes();
+  for (const auto& registry : registries_) changes += registry.selector->changes();
+  return changes;
+}
+
+namespace {
+
+// A body that is not read: what comes of it is taken in with the connection, if it is short.
+Awaitable<void> probe(std::shared_ptr<upstream::Upstream> upstream, upstream::Ask ask) {
+  const auto opened = co_await upstream->open(std::move(ask));
+  static_cast<void>(opened);
+}
+
+}  // namespace
+
+void Runtime::probe_upstreams() const {
+  constexpr std::chrono::seconds kLongest{5};
+  const auto send = [&](const auto& list, std::string_view target) {
+    for (auto& upstream : list.selector->probes_due()) {
+      upstream::Ask ask;
+      ask.target = target;
+      ask.probe = true;
+      ask.first_byte = std::min<std::chrono::milliseconds>(config().timeouts.first_byte, kLongest);
+      asio::co_spawn(engine_.fills, probe(std::move(upstream), std::move(ask)), asio::detached);
+    }
+  };
+  for (const auto& view : views_) send(view, upstream::go_probe());
+  for (const auto& registry : registries_) send(registry, upstream::image_probe());
 }
 
 }  // namespace cistern::route

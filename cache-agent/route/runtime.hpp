@@ -16,6 +16,7 @@
 #include "cache-agent/peers/directory.hpp"
 #include "cache-agent/route/sumdb_source.hpp"
 #include "cache-agent/store/store.hpp"
+#include "cache-agent/upstream/selection.hpp"
 #include "cache-agent/upstream/upstream.hpp"
 #include "cache-agent/verify/sumdb.hpp"
 #include "config/model.hpp"
@@ -28,7 +29,8 @@ struct Engine {
   store::Store& store;
   upstream::Client& client;
   const Clock& clock;
-  asio::thread_pool& disk;  // for what blocks on the store
+  asio::thread_pool& disk;   // for what blocks on the store
+  asio::thread_pool& fills;  // for what waits for upstreams
   observe::Metrics& metrics;
 };
 
@@ -42,13 +44,15 @@ struct ChecksumDb {
 
 struct GoView {
   const config::GoView* config = nullptr;
-  Upstreams upstreams;                    // as in config->upstreams
+  Upstreams upstreams;  // as in config->upstreams
+  std::unique_ptr<upstream::Selector> selector;
   std::shared_ptr<ChecksumDb> checksums;  // null with mode Off
 };
 
 struct Registry {
   const config::Registry* config = nullptr;
   Upstreams upstreams;
+  std::unique_ptr<upstream::Selector> selector;
   std::vector<oci::Rewriter> rewriters;  // one for each upstream
   oci::TagMatcher immutable_tags;
 };
@@ -69,12 +73,17 @@ class Runtime {
   std::shared_ptr<peers::Directory> shared_directory() const { return directory_; }
   upstream::Settings settings() const;
   // Every upstream, with the name that metrics use; the same name comes more than once where views or registries have it.
-  std::vector<std::shared_ptr<upstream::Upstream>> all_upstreams() const;
+  std::vector<observe::UpstreamStatus> upstream_states() const;
+  // How often another upstream became the preferred one.
+  std::uint64_t changes_of_preference() const;
+  // Sends off the probes that are due (upstream/preference.hpp). Cheap where none is; to be called several times a second.
+  void probe_upstreams() const;
 
  private:
   Runtime(config::Loaded loaded, Engine engine, std::shared_ptr<peers::Directory> directory);
   Result<void> open_views();
   Result<void> open_registries();
+  std::unique_ptr<upstream::Selector> selector(const std::vector<config::Upstream>& configurations, const Upstreams& upstreams) const;
 
   const config::Loaded loaded_;
   const Engine engine_;

@@ -1,14 +1,11 @@
 #include "cache-agent/upstream/breaker.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 namespace cistern::upstream {
 namespace {
 
 constexpr std::chrono::seconds kLongestHold{60};
-// Weight of the newest latency.
-constexpr double kSmoothing = 0.2;
 
 std::chrono::seconds rounded_up(SteadyTime::duration duration) {
   return std::max(std::chrono::seconds(1), std::chrono::ceil<std::chrono::seconds>(duration));
@@ -75,12 +72,6 @@ void Breaker::hold(std::chrono::seconds duration) {
   held_until_ = std::max(held_until_, clock_.steady() + std::min(duration, kLongestHold));
 }
 
-void Breaker::measured(std::chrono::milliseconds latency) {
-  const std::lock_guard lock(mutex_);
-  const auto newest = static_cast<double>(latency.count());
-  latency_ = latency_ ? *latency_ + kSmoothing * (newest - *latency_) : newest;
-}
-
 bool Breaker::closed() const {
   const std::lock_guard lock(mutex_);
   return state_ == BreakerState::kClosed && clock_.steady() >= held_until_;
@@ -90,9 +81,11 @@ Health Breaker::health() const {
   const std::lock_guard lock(mutex_);
   const auto now = clock_.steady();
   const bool cooled = state_ == BreakerState::kOpen && now >= open_until_;
-  Health health{cooled ? BreakerState::kHalfOpen : state_, failures_, {}, last_error_};
+  Health health;
+  health.state = cooled ? BreakerState::kHalfOpen : state_;
+  health.consecutive_failures = failures_;
+  health.last_error = last_error_;
   health.refuses = now < held_until_ || (state_ == BreakerState::kOpen && !cooled) || probing_;
-  if (latency_) health.latency = std::chrono::milliseconds(std::max<long long>(1, std::llround(*latency_)));
   return health;
 }
 

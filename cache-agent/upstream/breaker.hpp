@@ -48,7 +48,6 @@ class Breaker {
   void failure(const config::Breaker& settings, std::string reason);
   // Bounded by a minute.
   void hold(std::chrono::seconds duration);
-  void measured(std::chrono::milliseconds latency);
   // Whether one more request of somebody who has a permit may go out.
   bool closed() const;
   Health health() const;
@@ -63,7 +62,6 @@ class Breaker {
   unsigned failures_ = 0;
   SteadyTime open_until_{};
   SteadyTime held_until_{};
-  std::optional<double> latency_;  // milliseconds
   std::string last_error_;
 };
 

@@ -31,6 +31,7 @@ struct Chain::Position {
   std::string token;
   Scope own_scope = Scope::kPublic;  // of the upstream's own address, after the first hop
   bool first = true;
+  Timing timing;
 };
 
 Chain::Chain(Network network, std::shared_ptr<State> state, Settings settings, Kind kind)
@@ -90,9 +91,11 @@ Awaitable<tl::expected<Answer, Refusal>> Chain::follow(Ask ask) {
     const auto arrived = co_await hop->head_arrived();
     if (!arrived) co_return tl::unexpected(Refusal{arrived.error(), hop->transient(), hop->stale_connection()});
     if (position.first) position.own_scope = request_.proxy.empty() ? hop->scope() : literal.value_or(Scope::kPublic);
+    if (position.first) position.timing.connect = hop->timing().connect;
+    position.timing.first_byte += hop->timing().first_byte;
     position.first = false;
     const Head& head = hop->head();
-    if (kind_ == Kind::kPeer) co_return Answer{std::move(hop), false};
+    if (kind_ == Kind::kPeer || ask.probe) co_return Answer{std::move(hop), false, position.timing};
     if (head.status == 401 && position.trusted && !position.challenged) {
       position.challenged = true;
       auto again = co_await authorize(ask.scope, &position, head.headers);
@@ -108,7 +111,7 @@ Awaitable<tl::expected<Answer, Refusal>> Chain::follow(Ask ask) {
       continue;
     }
     const bool away = !position.trusted;
-    co_return Answer{std::move(hop), away};
+    co_return Answer{std::move(hop), away, position.timing};
   }
 }
 

@@ -11,6 +11,7 @@ namespace cistern::upstream {
 struct Answer {
   Hop hop;            // its head has arrived
   bool away = false;  // it came from another origin than the upstream's
+  Timing timing;      // the connection to the upstream itself; the first bytes of all hops
 };
 
 // A failure, and what it says about asking again.

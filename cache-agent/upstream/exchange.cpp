@@ -149,6 +149,7 @@ bool Exchange::head_complete() {
   }
   head_.length = length;
   head_.url = without_query(request_.url);
+  take_timing();
   phase_ = Phase::kBody;
   restart_idle_watch();
   observer_.answered(request_.counted_as, head_.status);
@@ -295,6 +296,7 @@ void Exchange::finished(CURLcode code) {
   if (code == CURLE_OK && phase_ != Phase::kBody) {
     end(Error{ErrorCode::kUpstream, fmt::format("{}: an answer without a head", request_.label), {}});
   } else if (code == CURLE_OK) {
+    total_ = since_sent(CURLINFO_TOTAL_TIME_T);
     end({});
   } else {
     long connects = 0;
@@ -328,6 +330,27 @@ void Exchange::end(std::optional<Error> error) {
 void Exchange::report_received() {
   if (received_ > reported_) observer_.received(request_.counted_as, received_ - reported_);
   reported_ = received_;
+}
+
+std::chrono::microseconds Exchange::since_sent(CURLINFO point) const {
+  curl_off_t sent = 0;
+  curl_off_t then = 0;
+  curl_easy_getinfo(easy_, CURLINFO_PRETRANSFER_TIME_T, &sent);
+  curl_easy_getinfo(easy_, point, &then);
+  return std::chrono::microseconds(std::max<curl_off_t>(0, then - sent));
+}
+
+void Exchange::take_timing() {
+  timing_.first_byte = since_sent(CURLINFO_STARTTRANSFER_TIME_T);
+  long made = 0;
+  curl_off_t resolved = 0;
+  curl_off_t connected = 0;
+  curl_off_t secured = 0;
+  curl_easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &made);
+  curl_easy_getinfo(easy_, CURLINFO_NAMELOOKUP_TIME_T, &resolved);
+  curl_easy_getinfo(easy_, CURLINFO_CONNECT_TIME_T, &connected);
+  curl_easy_getinfo(easy_, CURLINFO_APPCONNECT_TIME_T, &secured);
+  if (made > 0) timing_.connect = std::chrono::microseconds(std::max<curl_off_t>(0, std::max(connected, secured) - resolved));
 }
 
 Error Exchange::error_of(CURLcode code) const {

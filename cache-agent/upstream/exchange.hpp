@@ -68,6 +68,9 @@ class Exchange final : public Loop::Job, public std::enable_shared_from_this<Exc
   const Head& head() const { return head_; }
   // Of the address connected to; kPublic if a proxy was. Whether the connection had been used before.
   Scope scope() const { return scope_; }
+  const Timing& timing() const { return timing_; }
+  // From the request to the last byte, once read() has said that all is there.
+  std::chrono::microseconds total() const { return total_; }
   // After a failure: whether a reused connection was to blame, before the first byte of an answer.
   bool stale_connection() const { return stale_connection_; }
   // After a failure: whether asking again may help.
@@ -98,6 +101,8 @@ class Exchange final : public Loop::Job, public std::enable_shared_from_this<Exc
   void end(std::optional<Error> error);
   void close();
   Error error_of(CURLcode code) const;
+  std::chrono::microseconds since_sent(CURLINFO point) const;
+  void take_timing();
   std::optional<std::uint64_t> bytes_left() const;
 
   Loop& loop_;
@@ -128,6 +133,8 @@ class Exchange final : public Loop::Job, public std::enable_shared_from_this<Exc
   Scope scope_ = Scope::kPublic;
   bool stale_connection_ = false;
   bool transient_ = true;
+  Timing timing_;
+  std::chrono::microseconds total_{0};
 
   std::mutex mutex_;
   Event event_;

@@ -9,17 +9,24 @@
 
 #include "cache-agent/upstream/auth.hpp"
 #include "cache-agent/upstream/breaker.hpp"
+#include "cache-agent/upstream/canary.hpp"
 #include "cache-agent/upstream/client.hpp"
+#include "cache-agent/upstream/speed.hpp"
 #include "cache-agent/upstream/tokens.hpp"
 
 namespace cistern::upstream {
 
 // What is remembered of an upstream while its configuration stays the same, across reloads. Thread-safe.
 struct State {
-  State(const Clock& clock, config::Upstream configuration_) : configuration(std::move(configuration_)), breaker(clock), tokens(clock) {}
+  State(const Clock& clock, config::Upstream configuration_)
+      : configuration(std::move(configuration_)), breaker(clock), speed(clock), tokens(clock) {
+    if (configuration.rollout) canary.emplace(clock, configuration.rollout->percent);
+  }
 
   const config::Upstream configuration;
   Breaker breaker;
+  Speed speed;
+  std::optional<Canary> canary;
   Tokens tokens;
 
   std::mutex mutex;

@@ -61,6 +61,57 @@ struct Ask {
   std::optional<std::chrono::milliseconds> first_byte;  // instead of the configuration's
   bool retry = true;                                    // false: one attempt (the caller has somewhere else to go)
   bool bulk = false;  // a body that may be large: HTTP/1.1, since paused HTTP/2 streams buffer. Else HTTP/2 where https offers it
+  // Asked only to see how long an answer takes (selection.hpp): challenges and redirects are answers, nothing is tried again.
+  bool probe = false;
+};
+
+// What one exchange took.
+struct Timing {
+  std::optional<std::chrono::microseconds> connect;  // TCP and TLS, where a connection was made for it
+  std::chrono::microseconds first_byte{0};           // from the request to the head; of all hops together
+};
+
+// The time to the first byte, smoothed, and how much it varies (mean deviation).
+struct Track {
+  std::uint64_t samples = 0;
+  std::chrono::microseconds first_byte{0};
+  std::chrono::microseconds jitter{0};
+  SteadyTime last{};
+  std::chrono::microseconds lately{0};  // the time to the first byte, of the last few: whether a slowness is over
+};
+
+// How fast an upstream was. Requests and probes are kept apart: an object may take longer than a probe however near the upstream is, so
+// only like is compared with like.
+struct Measures {
+  Track requests;
+  Track probes;
+  std::optional<std::chrono::microseconds> connect;  // smoothed
+  std::optional<std::chrono::microseconds> total;    // to the last byte of bodies up to 64 KiB, smoothed
+  double failures = 0;                               // the share of what was asked lately
+  SteadyTime asked{};                                // when it was asked last, whatever for
+
+  // What is shown: the requests' where there were any.
+  const Track& track() const { return requests.samples > 0 ? requests : probes; }
+  // Lower is better: the time to the first byte, its jitter, and a second for a failure, by their share. Of either track.
+  std::chrono::microseconds score(const Track& track) const {
+    return track.first_byte + track.jitter + std::chrono::microseconds(static_cast<std::int64_t>(1e6 * failures));
+  }
+};
+
+// A canary compared with the other upstreams of its list; see canary.hpp.
+struct CanaryHealth {
+  enum class State { kActive = 0, kOnTrial = 1, kWithdrawn = 2 };
+  struct Side {
+    std::uint64_t asked = 0;
+    std::uint64_t failed = 0;
+    std::optional<std::chrono::milliseconds> first_byte;  // median
+  };
+  State state = State::kActive;
+  unsigned percent = 0;
+  Side canary, rest;                             // of the last ten minutes; of a withdrawn one: when it was withdrawn
+  std::string reason;                            // why it is withdrawn
+  std::optional<std::chrono::seconds> retry_in;  // of a withdrawn one
+  std::uint64_t withdrawals = 0;
 };
 
 // How one upstream does, for metrics, the live status and selection.
@@ -68,10 +119,13 @@ enum class BreakerState { kClosed = 0, kHalfOpen = 1, kOpen = 2 };
 struct Health {
   BreakerState state = BreakerState::kClosed;
   unsigned consecutive_failures = 0;
-  std::optional<std::chrono::milliseconds> latency;  // smoothed time to the first byte
   std::string last_error;
   bool refuses = false;  // asking now would be refused without a dial: open, probed by another, or held back by its Retry-After
+  Measures measures;
+  std::optional<CanaryHealth> canary;  // of an upstream with a rollout
 };
+
+class Canary;
 
 // One upstream or peer: its URL, credentials, connection pool share, breaker and measurements. Thread-safe.
 class Upstream {
@@ -83,6 +137,8 @@ class Upstream {
   virtual Health health() const = 0;
   // The cache says what it thinks of an answer that only it can judge (wrong digest): counts as a failure.
   virtual void blame(std::string_view reason) = 0;
+  // Of an upstream with a rollout; lives as long as the upstream. Null: it has none.
+  virtual Canary* canary() { return nullptr; }
 };
 
 struct Settings {
@@ -113,12 +169,5 @@ class Client {
   // For the end of the process: everything under way, and whatever is asked for later, ends soon with kCancelled. Thread-safe.
   virtual void stop() = 0;
 };
-
-// The order in which to ask. Upstreams keep their places; with kFastest, neighbours with equal `match` and `fallback` are ordered by
-// measured latency (one not measured yet goes first, so that it is), and those whose breaker is open go last within their run of
-// neighbours; their places are swapped only for a gain of more than 20 %. `weights` spreads objects by key hash over the neighbours of
-// equal rank.
-std::vector<std::shared_ptr<Upstream>> ordered(const std::vector<std::pair<const config::Upstream*, std::shared_ptr<Upstream>>>& candidates,
-                                               config::Selection selection, std::uint64_t key_hash);
 
 }  // namespace cistern::upstream

@@ -61,6 +61,12 @@ void describe(V& v, RateLimit& limit) {
   v.field("burst", limit.burst);
 }
 
+template <class V>
+void describe(V& v, Rollout& rollout) {
+  v.field("percent", rollout.percent, Between{0, 100});
+  v.field("match", rollout.match, check_pattern);
+}
+
 // What upstreams of Go and of images have in common.
 template <class V>
 void describe_upstream(V& v, Upstream& upstream) {
@@ -72,6 +78,8 @@ void describe_upstream(V& v, Upstream& upstream) {
   v.field("clientKeyFile", upstream.client_key_file);
   v.field("insecureSkipVerify", upstream.insecure_skip_verify);
   v.field("authHosts", upstream.auth_hosts, check_host);
+  v.field("weight", upstream.weight, Between{1, 1000});
+  v.field("rollout", upstream.rollout);
 }
 
 template <class V>
@@ -81,7 +89,6 @@ void describe(V& v, GoView& view) {
     describe_upstream(item, upstream);
     item.field("fallback", upstream.fallback);
     item.field("match", upstream.match, check_pattern);
-    item.field("weight", upstream.weight, Between{1, 1000});
   });
   v.field("private", view.private_patterns, check_pattern);
   v.field("deny", view.deny, check_pattern);

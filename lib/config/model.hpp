@@ -37,6 +37,13 @@ struct Rewrite {
   bool operator==(const Rewrite&) const = default;
 };
 
+// A canary: a stable share of the objects goes to it, for as long as it does no worse than the others.
+struct Rollout {
+  unsigned percent = 100;
+  std::vector<std::string> match;  // patterns of modules or repositories that are shared so; empty: all
+  bool operator==(const Rollout&) const = default;
+};
+
 // Somewhere to ask. For images `fallback` is always kAny, and `match` is unused.
 struct Upstream {
   std::string name;  // unique in its list; the URL's host unless given. Label of metrics.
@@ -52,6 +59,7 @@ struct Upstream {
   bool insecure_skip_verify = false;
   std::vector<std::string> auth_hosts;  // other hosts that may be its token realm
   unsigned weight = 1;
+  std::optional<Rollout> rollout;
   bool operator==(const Upstream&) const = default;
 };
 

@@ -37,6 +37,35 @@ void add_metric(std::string_view name, std::string_view labels, std::uint64_t va
   }
 }
 
+template <class Value>
+std::optional<Value> known(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  if (found == object.end() || found->is_null()) return std::nullopt;
+  return found->get<Value>();
+}
+
+// An agent of an earlier version says less.
+UpstreamHealth upstream_health(const nlohmann::json& json) {
+  UpstreamHealth health;
+  health.name = json.at("name");
+  health.state = json.at("state");
+  health.failures = json.value("failures", std::uint64_t{0});
+  health.error = json.value("error", "");
+  health.connect = known<double>(json, "connect_ms");
+  health.first_byte = known<double>(json, "ttfb_ms");
+  health.total = known<double>(json, "total_ms");
+  health.jitter = known<double>(json, "jitter_ms");
+  health.score = known<double>(json, "score_ms");
+  health.preferred = known<bool>(json, "preferred");
+  if (const auto samples = known<nlohmann::json>(json, "samples")) {
+    health.samples = samples->value("requests", std::uint64_t{0}) + samples->value("probes", std::uint64_t{0});
+  }
+  if (const auto canary = known<nlohmann::json>(json, "canary")) {
+    health.canary = {canary->at("state"), canary->value("percent", 0U), canary->value("reason", "")};
+  }
+  return health;
+}
+
 }  // namespace
 
 void read_metrics(std::string_view text, AgentStatus& status) {
@@ -62,10 +91,7 @@ Result<void> read_status(std::string_view text, AgentStatus& status) {
       status.fills.push_back(
           {fill.at("key"), fill.at("received"), total.is_null() ? 0 : total.get<std::uint64_t>(), fill.value("upstream", "")});
     }
-    for (const auto& upstream : json.at("upstreams")) {
-      status.upstreams.push_back(
-          {upstream.at("name"), upstream.at("state"), upstream.value("failures", std::uint64_t{0}), upstream.value("error", "")});
-    }
+    for (const auto& upstream : json.at("upstreams")) status.upstreams.push_back(upstream_health(upstream));
     status.config_hash = json.value("config_hash", "");
     status.version = json.value("version", "");
     return {};

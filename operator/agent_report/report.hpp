@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +19,23 @@ struct Fill {
   std::string upstream;
 };
 
+// A canary, compared with the other upstreams of its list.
+struct CanaryReport {
+  std::string state;  // "active", "trial", "withdrawn"
+  unsigned percent = 0;
+  std::string reason;  // why it was withdrawn, with numbers
+};
+
 struct UpstreamHealth {
   std::string name;
   std::string state;  // "closed" is healthy; "half-open", "open"
   std::uint64_t failures = 0;
   std::string error;  // the last failure, without secrets; empty if there was none
+  // In milliseconds; empty where nothing is known.
+  std::optional<double> connect, first_byte, total, jitter, score;
+  std::uint64_t samples = 0;      // requests and probes
+  std::optional<bool> preferred;  // with `selection: Fastest`, where there is a choice
+  std::optional<CanaryReport> canary;
 };
 
 struct AgentStatus {
@@ -43,7 +56,7 @@ struct AgentStatus {
 
 // Prometheus text; metrics that are not ours are passed over.
 void read_metrics(std::string_view text, AgentStatus& status);
-// {"fills":[{"key","received","total","upstream"}],"upstreams":[{"name","state","failures","error"}],"config_hash","version",…}
+// {"fills":[{"key","received","total","upstream"}],"upstreams":[{"name","state","failures","error","ttfb_ms",…}],"config_hash","version",…}
 Result<void> read_status(std::string_view json, AgentStatus& status);
 
 }  // namespace cistern::agent_report

@@ -41,12 +41,6 @@ void describe(V& v, Reference& reference) {
 }
 
 template <class V>
-void describe(V& v, Rollout& rollout) {
-  v.field("percent", rollout.percent, config::Between{0, 100});
-  v.field("match", rollout.match, config::check_pattern);
-}
-
-template <class V>
 void describe(V& v, GoUpstream& upstream) {
   v.field("name", upstream.name, config::check_name);
   v.required("url", upstream.url, config::check_url);
@@ -77,6 +71,8 @@ void describe(V& v, ImageUpstream& upstream) {
   v.field("caRef", upstream.ca_ref);
   v.field("insecureSkipVerify", upstream.insecure_skip_verify);
   v.field("authHosts", upstream.auth_hosts, config::check_host);
+  v.field("weight", upstream.weight, config::Between{1, 1000});
+  v.field("rollout", upstream.rollout);
 }
 
 template <class V>

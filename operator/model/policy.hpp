@@ -23,13 +23,6 @@ struct Reference {
   bool operator==(const Reference&) const = default;
 };
 
-// A canary: a stable share of objects.
-struct Rollout {
-  unsigned percent = 100;
-  std::vector<std::string> match;
-  bool operator==(const Rollout&) const = default;
-};
-
 struct GoUpstream {
   std::string name;
   std::string url;
@@ -38,7 +31,7 @@ struct GoUpstream {
   std::optional<Reference> credentials_ref;
   std::optional<Reference> ca_ref;
   unsigned weight = 1;
-  std::optional<Rollout> rollout;
+  std::optional<config::Rollout> rollout;
   bool operator==(const GoUpstream&) const = default;
 };
 
@@ -60,6 +53,8 @@ struct ImageUpstream {
   std::optional<Reference> ca_ref;
   bool insecure_skip_verify = false;
   std::vector<std::string> auth_hosts;
+  unsigned weight = 1;
+  std::optional<config::Rollout> rollout;
   bool operator==(const ImageUpstream&) const = default;
 };
 

@@ -93,13 +93,14 @@ struct Bound {
   std::size_t longest;
 };
 
-constexpr std::array<Bound, 6> kLongestLists = {{
+constexpr std::array<Bound, 7> kLongestLists = {{
     {"go.private", 1024},
     {"go.deny", 1024},
     {"go.upstreams", 16},
     {"images.registries[].upstreams", 8},
     {"images.registries[].upstreams[].rewrite", 16},
     {"images.registries[].upstreams[].authHosts", 8},
+    {"images.registries[].upstreams[].rollout.match", 16},
 }};
 
 constexpr std::array<std::string_view, 3> kWithoutDefault = {"storage.onDelete", "nodeConfig.mode", "nodeConfig.runtimes"};

@@ -21,7 +21,6 @@ class Fields {
     if (const Node* replicas = find_field(spec_, "peers.replicas"); replicas != nullptr && replicas->scalar > 1) {
       noticer_.add(*replicas, path_ + ".peers.replicas", "each object has one owner among the agents");
     }
-    noticer_.rollouts(spec_, path_);
   }
 
  private:

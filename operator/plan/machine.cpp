@@ -46,7 +46,6 @@ void notice_overlays(const Node& spec, Noticer& noticer) {
       noticer.add(field, yaml::join_path(path, field.key), fmt::format("of a profile only go is, as the view /go/~{}/", profile.key));
     }
     noticer.field(profile, path, "go.allowDirect", "env.sh is written for the view /go/ only");
-    noticer.rollouts(profile, path);
   }
 }
 
@@ -89,7 +88,6 @@ MachinePlan plan_machine(const std::vector<model::Policy>& policies) {
   }
   Noticer noticer(plan.notices, "in standalone mode");
   for (const auto& field : kInert) noticer.field(winner->source, "spec", field.path, field.reason);
-  noticer.rollouts(winner->source, "spec");
   notice_overlays(winner->source, noticer);
   add_views(*winner, plan, noticer);
   if (plan.effective.settings.go.upstreams.empty() && plan.effective.settings.registries.empty()) {

@@ -35,16 +35,6 @@ void Noticer::field(const Node& node, const std::string& path, const std::string
   if (const Node* written = find_field(node, field)) add(*written, path + "." + field, reason);
 }
 
-void Noticer::rollouts(const Node& node, const std::string& path) {
-  const Node* upstreams = find_field(node, "go.upstreams");
-  if (upstreams == nullptr) return;
-  for (std::size_t i = 0; i < upstreams->children.size(); ++i) {
-    if (const Node* rollout = upstreams->children[i].find("rollout")) {
-      add(*rollout, fmt::format("{}.go.upstreams[{}].rollout", path, i), "the upstream is asked for all of its objects");
-    }
-  }
-}
-
 void Noticer::serves_nothing(const model::Policy& policy) {
   add(policy.source, "spec", "it names no upstream, neither for Go nor for images, so that nothing is served");
 }

@@ -28,7 +28,6 @@ class Noticer {
   // If it is written. `field` is below `node`, which is at `path`.
   void field(const yaml::Node& node, const std::string& path, const std::string& field, const std::string& reason);
   // Of the Go upstreams below `node`, which is at `path`.
-  void rollouts(const yaml::Node& node, const std::string& path);
   // A policy without any upstream.
   void serves_nothing(const model::Policy& policy);
 

@@ -23,7 +23,9 @@ bool is_on_reachable_node(const Json& pod, const Cluster& cluster) {
   return node && is_reachable(*node);
 }
 
-bool same(const UpstreamState& a, const UpstreamState& b) { return a.name == b.name && a.state == b.state && a.error == b.error; }
+bool same(const UpstreamState& a, const UpstreamState& b) {
+  return a.name == b.name && a.state == b.state && a.error == b.error && a.canary_withdrawn == b.canary_withdrawn;
+}
 
 bool shows_the_same(const AgentPoller::Seen& a, const AgentPoller::Seen& b) {
   if (a.report.has_value() != b.report.has_value() || a.no_answer != b.no_answer) return false;

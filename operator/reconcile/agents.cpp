@@ -30,7 +30,10 @@ AgentReport report_of(const agent_report::AgentStatus& status) {
   AgentReport report;
   report.config_hash = status.config_hash;
   report.version = status.version;
-  for (const auto& upstream : status.upstreams) report.upstreams.push_back({upstream.name, upstream.state, upstream.error});
+  for (const auto& upstream : status.upstreams) {
+    const bool withdrawn = upstream.canary && upstream.canary->state == "withdrawn";
+    report.upstreams.push_back({upstream.name, upstream.state, upstream.error, withdrawn ? upstream.canary->reason : ""});
+  }
   report.hits = status.hits;
   report.misses = status.misses;
   report.sent_bytes = status.sent.count;

@@ -77,6 +77,33 @@ void add_upstreams(const Agents& agents, std::vector<Finding>& findings) {
                                                          few(names, 3, "; "))});
 }
 
+// Each agent judges by what it has asked itself, so the numbers are one agent's.
+void add_canaries(const Agents& agents, std::vector<Finding>& findings) {
+  std::size_t asked = 0;
+  std::map<std::string, Trouble> withdrawn;
+  for (const auto& group : agents.groups) {
+    for (const auto& agent : group.agents) {
+      if (!agent.reachable || agent.pod == nullptr || !agent.pod->report) continue;
+      ++asked;
+      for (const auto& upstream : agent.pod->report->upstreams) {
+        if (upstream.canary_withdrawn.empty()) continue;
+        auto& trouble = withdrawn[upstream.name];
+        auto reason = one_line(upstream.canary_withdrawn);
+        if (trouble.agents++ == 0 || reason < trouble.error) trouble.error = std::move(reason);
+      }
+    }
+  }
+  if (withdrawn.empty()) return;
+  std::vector<std::string> names;
+  for (const auto& [name, trouble] : withdrawn) {
+    names.push_back(fmt::format("{} by {} of {} ({})", name, trouble.agents, counted(asked, "agent"), cut(trouble.error, kReasonWords)));
+  }
+  findings.push_back(
+      {"CanaryWithdrawn", fmt::format("Canary withdrawn: {}. Its objects go to the other upstreams; it is tried again by "
+                                      "itself, less and less often. See the upstream, or take it or its rollout out of spec.",
+                                      few(names, 3, "; "))});
+}
+
 void add_unknown(const PolicyState& state, std::string_view kind, const char* reason, std::vector<Finding>& findings) {
   if (state.outcome == nullptr) return;
   std::map<std::string, std::string> names;  // sorted
@@ -116,6 +143,7 @@ std::vector<Finding> degraded_findings(const PolicyState& state, const Agents& a
   std::vector<Finding> findings;
   add_missing(agents, findings);
   add_upstreams(agents, findings);
+  add_canaries(agents, findings);
   add_troubled_nodes(state, look_at_node_setups(state), findings);
   add_injection(state, findings);
   add_unknown(state, "region", "UnknownRegion", findings);

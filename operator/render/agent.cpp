@@ -28,6 +28,7 @@ config::GoView go_view(const std::string& name, const model::Go& go, const std::
     upstream.fallback = from.fallback;
     upstream.match = from.match;
     upstream.weight = from.weight;
+    upstream.rollout = from.rollout;
     add_references(from, fmt::format("{}.go.upstreams[{}]", path, i), "", places, upstream);
     view.upstreams.push_back(std::move(upstream));
   }
@@ -49,6 +50,8 @@ config::Registry registry(const model::Registry& from, const std::string& path, 
     upstream.rewrite = source.rewrite;
     upstream.insecure_skip_verify = source.insecure_skip_verify;
     upstream.auth_hosts = source.auth_hosts;
+    upstream.weight = source.weight;
+    upstream.rollout = source.rollout;
     add_references(source, fmt::format("{}.upstreams[{}]", path, i), from.name, places, upstream);
     to.upstreams.push_back(std::move(upstream));
   }

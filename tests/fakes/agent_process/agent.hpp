@@ -30,6 +30,7 @@ struct AgentSetup {
   std::string server = {};        // more fields of server
   std::string listeners = {};     // more fields of listeners
   std::string rate_limit = {};
+  std::string selection = {};
   bool separate_listeners = false;  // node and pods apart, as in a cluster; else one address serves both
   std::string host = "127.0.0.1";
 };

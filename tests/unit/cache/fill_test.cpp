@@ -280,7 +280,7 @@ TEST_F(FillTest, PeerThatFailsIsPassedOver) {
   auto shared = plan("k");
   shared.sources[0].peer = true;
   std::vector<bool> outcomes;
-  shared.sources[0].outcome = [&](bool ok) { outcomes.push_back(ok); };
+  shared.sources[0].outcome = [&](const upstream::Outcome& asked) { outcomes.push_back(asked.ok); };
   EXPECT_EQ(get(shared).body, "x");
   EXPECT_THAT(outcomes, testing::ElementsAre(false));
 }

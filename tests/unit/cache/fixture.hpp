@@ -47,7 +47,7 @@ class CacheTest : public testing::Test {
   Plan plan(std::string key) const {
     Plan plan;
     plan.key = std::move(key);
-    for (const auto& upstream : upstreams_) plan.sources.push_back(Source{upstream, {}, config::Fallback::kAny, false, {}});
+    for (const auto& upstream : upstreams_) plan.sources.push_back(Source{upstream, {}, config::Fallback::kAny, false, false, {}});
     return plan;
   }
   FakeUpstream& upstream(const std::string& name) {

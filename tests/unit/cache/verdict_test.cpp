@@ -14,17 +14,17 @@ TEST(Verdict, NotFoundOnlyIfEverySourceSaidSo) {
 }
 
 TEST(Verdict, FallbackOfGoSourcesIsObeyed) {
-  Source strict{nullptr, {}, config::Fallback::kNotFound, false, {}};
+  Source strict{nullptr, {}, config::Fallback::kNotFound, false, false, {}};
   EXPECT_TRUE(may_ask_next(strict, error(ErrorCode::kNotFound)));
   EXPECT_TRUE(may_ask_next(strict, error(ErrorCode::kGone)));
   EXPECT_FALSE(may_ask_next(strict, error(ErrorCode::kUpstream)));
   EXPECT_FALSE(may_ask_next(strict, error(ErrorCode::kForbidden)));
-  Source any{nullptr, {}, config::Fallback::kAny, false, {}};
+  Source any{nullptr, {}, config::Fallback::kAny, false, false, {}};
   EXPECT_TRUE(may_ask_next(any, error(ErrorCode::kUpstream)));
 }
 
 TEST(Verdict, APeerIsPassedOverUnlessItSpeaksForTheUpstream) {
-  Source peer{nullptr, {}, config::Fallback::kNotFound, true, {}};
+  Source peer{nullptr, {}, config::Fallback::kNotFound, true, false, {}};
   EXPECT_FALSE(may_ask_next(peer, error(ErrorCode::kNotFound)));
   EXPECT_FALSE(may_ask_next(peer, error(ErrorCode::kTooManyRequests)));
   EXPECT_TRUE(may_ask_next(peer, error(ErrorCode::kForbidden)));

@@ -57,7 +57,7 @@ const Case kCases[] = {
      "agent.yaml:4: go.views[0].upstreams[1].name: an upstream \"a\" is in this list already; give each its own name"},
     {"image_field_in_go", "go: {views: [{upstreams: [{url: \"http://a\", rewrite: []}]}]}\n",
      "agent.yaml:3: go.views[0].upstreams[0].rewrite: unknown field; known here are name, url, credentials, caFile, clientCertFile, "
-     "clientKeyFile, insecureSkipVerify, authHosts, fallback, match, weight"},
+     "clientKeyFile, insecureSkipVerify, authHosts, weight, rollout, fallback, match"},
     {"duplicate_registry",
      "images:\n  registries:\n  - {name: a.example, upstreams: [{url: \"http://a\"}]}\n"
      "  - {name: a.example, upstreams: [{url: \"http://a\"}]}\n",

@@ -47,6 +47,27 @@ TEST(GoPolicy, APrivateModuleIsNeverAskedOfACatchAll) {
   EXPECT_FALSE(access(view, "git.corp.example/app").verify);
 }
 
+TEST(GoPolicy, PublicOnlyPrivateOnlyAndMixedLists) {
+  config::GoView only_public;
+  only_public.upstreams = {upstream("main", {"*"}), upstream("second", {"*"})};
+  EXPECT_THAT(access(only_public, "git.corp.example/app").upstreams, ElementsAre(0, 1)) << "nobody has said that it is private";
+  only_public.private_patterns = {"*.corp.example"};
+  EXPECT_THAT(access(only_public, "git.corp.example/app").upstreams, IsEmpty()) << "it never leaves";
+
+  config::GoView only_private;
+  only_private.upstreams = {upstream("corp", {"*.corp.example"})};
+  only_private.private_patterns = {"*.corp.example"};
+  EXPECT_THAT(access(only_private, "git.corp.example/app").upstreams, ElementsAre(0));
+  EXPECT_THAT(access(only_private, "golang.org/x/text").upstreams, IsEmpty());
+
+  config::GoView mixed = only_private;
+  mixed.upstreams.push_back(upstream("main", {"*"}));
+  mixed.upstreams.push_back(upstream("canary", {"*"}));
+  mixed.upstreams.back().rollout = config::Rollout{100, {}};
+  EXPECT_THAT(access(mixed, "git.corp.example/app").upstreams, ElementsAre(0));
+  EXPECT_THAT(access(mixed, "golang.org/x/text").upstreams, ElementsAre(1, 2));
+}
+
 TEST(GoPolicy, APrivateModuleThatNobodyServesIsNotFound) {
   const auto view = example_view();
   const auto result = allow(view, parse("/wiki.corp.example/x/@v/list").value());

@@ -13,6 +13,18 @@ TEST(OciRewrite, TheFirstPatternThatMatchesCounts) {
   EXPECT_EQ(rewriter->apply("other/app").value(), "other/app");
 }
 
+// registry.k8s.io on a mirror that has one level of names.
+TEST(OciRewrite, FlattensARegistrysNames) {
+  const auto rewriter =
+      Rewriter::make({{"^coredns/coredns$", "google_containers/coredns"}, {"^(?:.+/)?([^/]+)$", "google_containers/\\1"}});
+  ASSERT_TRUE(rewriter);
+  EXPECT_EQ(rewriter->apply("coredns/coredns").value(), "google_containers/coredns");
+  EXPECT_EQ(rewriter->apply("pause").value(), "google_containers/pause");
+  EXPECT_EQ(rewriter->apply("kube-apiserver").value(), "google_containers/kube-apiserver");
+  EXPECT_EQ(rewriter->apply("ingress-nginx/controller").value(), "google_containers/controller");
+  EXPECT_EQ(rewriter->apply("e2e-test-images/sample/apiserver").value(), "google_containers/apiserver");
+}
+
 TEST(OciRewrite, WithoutRulesTheNameStays) { EXPECT_EQ(Rewriter::make({})->apply("a/b").value(), "a/b"); }
 
 TEST(OciRewrite, OnlyTheMatchIsReplaced) { EXPECT_EQ(Rewriter::make({{"b", "x"}})->apply("a/b/b").value(), "a/x/b"); }

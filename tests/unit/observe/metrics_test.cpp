@@ -95,8 +95,13 @@ TEST(Metrics, StatesAreReadAtTheScrape) {
   sources.upstreams = [] {
     upstream::Health open;
     open.state = upstream::BreakerState::kOpen;
-    return std::vector<UpstreamStatus>{{"main", open}, {"main", {}}, {"other", {}}};
+    open.measures.requests = {3, std::chrono::milliseconds(250), std::chrono::milliseconds(50), {}, {}};
+    open.measures.connect = std::chrono::milliseconds(125);
+    open.canary.emplace();
+    open.canary->state = upstream::CanaryHealth::State::kWithdrawn;
+    return std::vector<UpstreamStatus>{{"main", open, true}, {"other", {}, {}}};
   };
+  sources.preference_changes = [] { return 4; };
   metrics.set_sources(sources);
   metrics.set_config("0123456789abcdef", "default");
   fills = 5;
@@ -107,11 +112,35 @@ TEST(Metrics, StatesAreReadAtTheScrape) {
   EXPECT_THAT(text, HasSubstr("cistern_fills_inflight 5\n"));
   EXPECT_THAT(text, HasSubstr("cistern_upstream_state{upstream=\"main\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("cistern_upstream_state{upstream=\"other\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_latency_seconds{upstream=\"main\",phase=\"connect\"} 0.125\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_latency_seconds{upstream=\"main\",phase=\"first_byte\"} 0.25\n"));
+  EXPECT_THAT(text, Not(HasSubstr("phase=\"total\"")));
+  EXPECT_THAT(text, Not(HasSubstr("cistern_upstream_latency_seconds{upstream=\"other\"")));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_jitter_seconds{upstream=\"main\"} 0.05\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_score_seconds{upstream=\"main\"} 0.3\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_preferred{upstream=\"main\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_upstream_preference_changes_total 4\n"));
+  EXPECT_THAT(text, HasSubstr("cistern_canary_state{upstream=\"main\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("cistern_config_info{hash=\"0123456789abcdef\",policy=\"default\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("cistern_build_info{version=\"1.2.3\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("\nprocess_resident_memory_bytes "));
   EXPECT_THAT(text, Not(HasSubstr("\nprocess_resident_memory_bytes 0\n")));
   EXPECT_THAT(text, Not(HasSubstr("\nprocess_open_fds 0\n")));
+}
+
+TEST(Metrics, OneNameInSeveralListsIsShownOnce) {
+  upstream::Health good;
+  good.measures.requests.samples = 9;
+  good.canary.emplace();
+  upstream::Health bad;
+  bad.state = upstream::BreakerState::kOpen;
+  bad.canary.emplace().state = upstream::CanaryHealth::State::kWithdrawn;
+  UpstreamStatus into{"main", good, false};
+  merge(into, {"main", bad, true});
+  EXPECT_EQ(into.health.state, upstream::BreakerState::kOpen);
+  EXPECT_EQ(into.health.measures.requests.samples, 9U);
+  EXPECT_EQ(into.health.canary->state, upstream::CanaryHealth::State::kWithdrawn);
+  EXPECT_EQ(into.preferred, true);
 }
 
 TEST(Metrics, NothingIsLostBetweenThreads) {

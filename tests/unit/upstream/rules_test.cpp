@@ -1,4 +1,4 @@
-// Addresses, URLs, proxies, retries, selection: the rules without a network.
+// Addresses, URLs, proxies, retries: the rules without a network.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,6 @@
 #include "cache-agent/upstream/address.hpp"
 #include "cache-agent/upstream/proxy.hpp"
 #include "cache-agent/upstream/retry.hpp"
-#include "cache-agent/upstream/upstream.hpp"
 #include "cache-agent/upstream/url.hpp"
 
 namespace cistern::upstream {
@@ -93,78 +92,6 @@ TEST(RetryRules, BackOffWithFullJitter) {
   EXPECT_EQ(backoff(3, 100ms, 0.5), 400ms);
   EXPECT_EQ(backoff(60, 100ms, 0.999), 4995ms);
   EXPECT_EQ(backoff(2, 100ms, 0), 0ms);
-}
-
-struct FakeUpstream final : Upstream {
-  FakeUpstream(std::string name, std::optional<std::chrono::milliseconds> latency, bool refuses = false) : name_(std::move(name)) {
-    health_.latency = latency;
-    health_.refuses = refuses;
-  }
-  const std::string& name() const override { return name_; }
-  Awaitable<Result<std::unique_ptr<Transfer>>> open(Ask) override { co_return fail(ErrorCode::kInternal, "not asked here"); }
-  Health health() const override { return health_; }
-  void blame(std::string_view) override {}
-  std::string name_;
-  Health health_;
-};
-
-class SelectionOrder : public testing::Test {
- protected:
-  void add(const std::string& name, std::optional<std::chrono::milliseconds> latency, bool refuses = false, unsigned weight = 1,
-           std::vector<std::string> match = {"*"}) {
-    configurations_.push_back(std::make_unique<config::Upstream>());
-    configurations_.back()->name = name;
-    configurations_.back()->weight = weight;
-    configurations_.back()->match = std::move(match);
-    candidates_.emplace_back(configurations_.back().get(), std::make_shared<FakeUpstream>(name, latency, refuses));
-  }
-  std::string order(config::Selection selection, std::uint64_t key = 1) {
-    std::string names;
-    for (const auto& upstream : ordered(candidates_, selection, key)) names += upstream->name();
-    return names;
-  }
-
-  std::vector<std::unique_ptr<config::Upstream>> configurations_;
-  std::vector<std::pair<const config::Upstream*, std::shared_ptr<Upstream>>> candidates_;
-};
-
-TEST_F(SelectionOrder, OrderedKeepsPlaces) {
-  add("a", 90ms, true);
-  add("b", 10ms);
-  add("c", {});
-  EXPECT_EQ(order(config::Selection::kOrdered), "abc");
-}
-
-TEST_F(SelectionOrder, FastestGoesByLatencyForAGainThatCounts) {
-  add("a", 100ms);
-  add("b", 85ms);
-  add("c", 40ms);
-  EXPECT_EQ(order(config::Selection::kFastest), "cab");
-}
-
-TEST_F(SelectionOrder, TheUnmeasuredGoFirstAndTheRefusingLast) {
-  add("a", 10ms, true);
-  add("b", 30ms);
-  add("c", {});
-  EXPECT_EQ(order(config::Selection::kFastest), "cba");
-}
-
-TEST_F(SelectionOrder, NobodyLeavesItsRun) {
-  add("a", 100ms, false, 1, {"corp.example/*"});
-  add("b", 50ms);
-  add("c", 10ms);
-  EXPECT_EQ(order(config::Selection::kFastest), "acb");
-}
-
-TEST_F(SelectionOrder, WeightsSpreadObjectsStably) {
-  add("a", {}, false, 3);
-  add("b", {}, false, 1);
-  unsigned to_a = 0;
-  for (std::uint64_t key = 0; key < 4000; ++key) {
-    const auto first = order(config::Selection::kOrdered, key * 0x9e3779b97f4a7c15ULL);
-    to_a += first == "ab" ? 1 : 0;
-  }
-  EXPECT_NEAR(to_a, 3000, 150);
 }
 
 }  // namespace

@@ -20,6 +20,34 @@ TEST(Report, names_what_is_in_force_and_why_an_upstream_is_left_alone) {
   EXPECT_EQ(status.upstreams[1].error, "");
 }
 
+TEST(Report, tells_how_fast_upstreams_are_and_which_canary_is_withdrawn) {
+  AgentStatus status;
+  ASSERT_TRUE(read_status(
+      R"({"fills": [], "upstreams": [
+          {"name": "main", "state": "closed", "connect_ms": 3.5, "ttfb_ms": 12, "total_ms": null, "jitter_ms": 1.5, "score_ms": 13.5,
+           "samples": {"requests": 7, "probes": 2}, "preferred": true, "canary": null},
+          {"name": "next", "state": "closed", "connect_ms": null, "ttfb_ms": null, "total_ms": null, "jitter_ms": null, "score_ms": null,
+           "samples": {"requests": 0, "probes": 0}, "preferred": null,
+           "canary": {"state": "withdrawn", "percent": 10, "reason": "6 of 24 objects failed", "retry_in_s": 600}}],
+          "config_hash": "h"})",
+      status));
+  const auto& main = status.upstreams.at(0);
+  EXPECT_EQ(main.connect, 3.5);
+  EXPECT_EQ(main.first_byte, 12);
+  EXPECT_EQ(main.total, std::nullopt);
+  EXPECT_EQ(main.jitter, 1.5);
+  EXPECT_EQ(main.score, 13.5);
+  EXPECT_EQ(main.samples, 9U);
+  EXPECT_EQ(main.preferred, true);
+  EXPECT_FALSE(main.canary);
+  const auto& next = status.upstreams.at(1);
+  EXPECT_EQ(next.preferred, std::nullopt);
+  ASSERT_TRUE(next.canary);
+  EXPECT_EQ(next.canary->state, "withdrawn");
+  EXPECT_EQ(next.canary->percent, 10U);
+  EXPECT_EQ(next.canary->reason, "6 of 24 objects failed");
+}
+
 TEST(Report, adds_up_counters_of_all_labels_and_passes_over_what_is_not_a_number_of_ours) {
   AgentStatus status;
   read_metrics(

@@ -179,8 +179,8 @@ TEST(ClusterNotices, name_what_is_set_and_not_in_force_yet_in_the_policy_and_in_
              "prefetch: {images: [docker.io/library/x]}, peers: {replicas: 2}, storage: {onDelete: Delete}, "
              "profiles: {dev: {prefetch: {goModules: [example.com/x]}}}"),
       {});
-  EXPECT_THAT(notice_lines(plan.outcomes[0]), ElementsAre("spec.prefetch.images", "spec.peers.replicas", "spec.go.upstreams[0].rollout",
-                                                          "spec.profiles.dev.prefetch.goModules"));
+  EXPECT_THAT(notice_lines(plan.outcomes[0]),
+              ElementsAre("spec.prefetch.images", "spec.peers.replicas", "spec.profiles.dev.prefetch.goModules"));
   EXPECT_EQ(plan.outcomes[0].notices[1].to_string(),
             "p.yaml:4: spec.peers.replicas: accepted, but not in force yet: each object has one owner among the agents");
 }

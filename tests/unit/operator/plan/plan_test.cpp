@@ -44,7 +44,7 @@ TEST(Notices, name_everything_that_is_not_in_force_and_nothing_else) {
   for (const auto& notice : plan.notices) paths.push_back(notice.path);
   EXPECT_THAT(paths,
               ElementsAre("spec.nodeSelector", "spec.storage.hostPath", "spec.injection", "spec.nodeConfig", "spec.prefetch", "spec.peers",
-                          "spec.agent", "spec.region", "spec.go.upstreams[0].rollout", "spec.regions.cn", "spec.profiles.dev.retries"));
+                          "spec.agent", "spec.region", "spec.regions.cn", "spec.profiles.dev.retries"));
   EXPECT_EQ(plan.notices[4].to_string(),
             "p.yaml:4: spec.prefetch: accepted, but not in force in standalone mode: nothing is fetched ahead of its use yet");
 }

@@ -121,6 +121,23 @@ TEST(Ready, counts_a_node_once_while_one_pod_takes_over_from_another) {
   EXPECT_EQ(world.status()["agents"]["ready"], 3);
 }
 
+TEST(Degraded, names_a_canary_that_was_withdrawn_and_why) {
+  World world;
+  EXPECT_EQ(value(world.status(), "Degraded"), "False");
+  const auto before = world.status();
+  world.pod(0).report->upstreams[0].canary_withdrawn = "6 of 24 objects failed; with the other upstreams 0 of 210 objects failed";
+  world.pod(2).report->upstreams[0].canary_withdrawn = "first byte after 900 ms; with the other upstreams after 80 ms";
+  const auto status = world.status();
+  EXPECT_EQ(value(status, "Ready"), "True");
+  EXPECT_EQ(reason(status, "Degraded"), "CanaryWithdrawn");
+  EXPECT_THAT(message(status, "Degraded"),
+              HasSubstr("Canary withdrawn: main by 2 of 3 agents (6 of 24 objects failed; with the other upstreams 0 of 210 objects failed)"));
+  const auto events = status_events(before, status);
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_TRUE(events[0].warning);
+  EXPECT_EQ(events[0].reason, "CanaryWithdrawn");
+}
+
 TEST(Ready, is_no_matter_of_upstreams_and_missing_references) {
   World world;
   world.group().missing = {{"spec.go.upstreams[0].credentialsRef", "Secret corp does not exist in cistern-system"}};
