@@ -23,6 +23,7 @@
 #include "operator/render/files.hpp"
 #include "operator/render/runtime.hpp"
 #include "operator/render/variables.hpp"
+#include "operator/rewrite/command.hpp"
 #include "operator/run/commands.hpp"
 #include "operator/standalone/agent_http.hpp"
 #include "operator/standalone/data_folder.hpp"
@@ -272,6 +273,7 @@ int main(int argc, char** argv) {
   const auto commands = add_commands(app, arguments);
   run::Commands cluster_commands(app);
   node::Command node_command(app);
+  rewrite::Command rewrite_command(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -283,6 +285,10 @@ int main(int argc, char** argv) {
   if (on_node) {
     const auto done = node_command.execute();
     return done ? 0 : report(done.error());
+  }
+  if (rewrite_command.parsed()) {
+    const auto found = rewrite_command.execute();
+    return found ? *found ? kFailed : 0 : report(found.error());
   }
   if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
   for (const auto& command : commands) {
