@@ -1,4 +1,4 @@
-// cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over default.
+// cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over file over default.
 // Exit codes: 0 done, 1 it failed, 2 the command line or a policy is wrong.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -29,6 +29,7 @@
 #include "operator/standalone/data_folder.hpp"
 #include "operator/standalone/prepare.hpp"
 #include "operator/standalone/run.hpp"
+#include "settings/settings.hpp"
 
 namespace {
 
@@ -274,11 +275,9 @@ int main(int argc, char** argv) {
   run::Commands cluster_commands(app);
   node::Command node_command(app);
   rewrite::Command rewrite_command(app);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kInvalidInput;
-  }
+  settings::Settings settings(app);
+  settings.read_file("/etc/cistern/operator.yaml");
+  if (const auto ended = settings.parse(argc, argv)) return *ended;
   const bool on_node = node_command.parsed();
   const auto& log_level = on_node ? node_command.log_level() : cluster_commands.log_level();
   if (auto logging = set_up_logging(on_node ? "cistern-node" : "cistern-operator", log_level); !logging) return report(logging.error());
