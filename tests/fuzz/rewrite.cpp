@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.hpp"
 #include "operator/rewrite/edits.hpp"
 #include "operator/rewrite/rewrite.hpp"
 
@@ -23,8 +24,9 @@ std::string done(const std::string& text, Kind kind, Direction direction) {
   return std::move(result->text);
 }
 
-// Without what rewriting may put in.
-std::string bare(std::string text) {
+// Without what rewriting may put in, and without case, which registries' names do not have.
+std::string bare(const std::string& original) {
+  auto text = cistern::lower_case(original);
   for (const std::string added : {"127.0.0.1:5050/", "index.docker.io/", "docker.io/", "library/", "quay.io/"}) {
     for (std::size_t at = 0; (at = text.find(added, at)) != std::string::npos;) text.erase(at, added.size());
   }
