@@ -187,8 +187,10 @@ bool Agent::reload(const std::filesystem::path& file) {
 
 // Clients first, then what feeds them, then the disk.
 void Agent::close() {
+  const auto& options = router_->runtime()->config().server;
   if (admin_) admin_->drain();
-  if (server_) server_->drain(router_->runtime()->config().server.drain_timeout);
+  std::this_thread::sleep_for(options.shutdown_delay);
+  if (server_) server_->drain(options.drain_timeout);
   client_->stop();
   fills_.join();
   verification_.join();

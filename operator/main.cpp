@@ -15,6 +15,7 @@
 #include "base/units.hpp"
 #include "config/checks.hpp"
 #include "operator/init/first_policy.hpp"
+#include "operator/inspect/command.hpp"
 #include "operator/model/parse.hpp"
 #include "operator/model/schema.hpp"
 #include "operator/node/command.hpp"
@@ -50,6 +51,7 @@ struct Arguments {
   std::string env_format = "sh";
   std::string url;
   std::string timeout = "30s";
+  std::string format = "text";
   std::vector<std::string> words;  // fields of explain, patterns of purge, the URL of check-health
 };
 
@@ -124,17 +126,33 @@ int render_files(const Arguments& arguments) {
   return 0;
 }
 
+int print_values(const plan::MachinePlan& plan, const std::vector<plan::Explanation>& values, const std::string& format) {
+  if (format == "json") {
+    yaml::Json list = yaml::Json::array();
+    for (const auto& value : values)
+      list.push_back({{"path", value.path}, {"value", yaml::Json::parse(value.value)}, {"origin", value.origin}});
+    fmt::print("{}\n", yaml::Json{{"policy", plan.policy}, {"settings", std::move(list)}}.dump(2));
+  } else {
+    fmt::print("policy {}\n", plan.policy);
+    for (const auto& value : values) fmt::print("{} = {}  # {}\n", value.path, value.value, value.origin);
+  }
+  print_remarks(plan);
+  return 0;
+}
+
+// Of files; a cluster is explained by operator/inspect.
 int explain(const Arguments& arguments) {
+  if (arguments.policies.empty()) {
+    return report({ErrorCode::kInvalid, "say what to explain: node NAME, namespace NAME or pod NAME of a cluster, or files by --policies",
+                   std::nullopt});
+  }
   const auto policies = model::load_policies(arguments.policies);
   if (!policies) return report(policies.error());
   const auto plan = plan::plan_machine(*policies, arguments.place);
   if (!plan) return report(plan.error());
   const auto values = plan::explain(plan->effective, arguments.words);
   if (values.empty()) return report({ErrorCode::kInvalid, "no such field; `explain` without fields lists all", std::nullopt});
-  fmt::print("policy {}\n", plan->policy);
-  for (const auto& value : values) fmt::print("{} = {}  # {}\n", value.path, value.value, value.origin);
-  print_remarks(*plan);
-  return 0;
+  return print_values(*plan, values, arguments.format);
 }
 
 int init(const Arguments& arguments) {
@@ -245,10 +263,15 @@ std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
   place(files);
   files->add_option("-o,--output", arguments.output, "Write them below this folder instead");
 
-  CLI::App* why = add("explain", "Print each effective value and where it came from");
-  policies(why);
+  CLI::App* why =
+      add("explain",
+          "Print each effective value and where it came from: `explain node NAME`, `explain namespace NAME` and `explain pod NAME` of a "
+          "cluster, with what is in force and why a cache is not used; or of files, with --policies");
+  why->add_option("--policies", arguments.policies, "Explain these files instead: a folder of MirrorPolicies, or one such file")
+      ->envname("CISTERN_POLICIES");
   place(why);
-  why->add_option("fields", arguments.words, "Only these fields, as in go.sumDB");
+  why->add_option("words", arguments.words, "node NAME, namespace NAME or pod [NAMESPACE/]NAME; then only these fields, as in go.sumDB")
+      ->type_name("[KIND NAME] [FIELD]...");
 
   CLI::App* drop = add("purge", "Drop objects from the running agent's cache");
   listen(drop);
@@ -274,6 +297,7 @@ int main(int argc, char** argv) {
   const auto commands = add_commands(app, arguments);
   run::Commands cluster_commands(app);
   node::Command node_command(app);
+  inspect::Command inspect_command(app, *app.get_subcommand("explain"), arguments.words, arguments.format);
   rewrite::Command rewrite_command(app);
   settings::Settings settings(app);
   settings.read_file("/etc/cistern/operator.yaml");
@@ -290,6 +314,7 @@ int main(int argc, char** argv) {
     return found ? *found ? kFailed : 0 : report(found.error());
   }
   if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
+  if (const auto code = inspect_command.execute()) return *code ? **code : report(code->error());
   for (const auto& command : commands) {
     if (!command.app->parsed()) continue;
     // Only `standalone` has a data folder by default; `render` looks into one if it is told to.

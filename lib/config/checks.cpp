@@ -172,6 +172,11 @@ Result<void> check_timeout(const std::chrono::milliseconds& value) {
   return fail(ErrorCode::kInvalid, "\"{}\" is out of bounds; write 1ms to 24h", to_string(value));
 }
 
+Result<void> check_delay(const std::chrono::milliseconds& value) {
+  if (value <= std::chrono::minutes(1)) return {};
+  return fail(ErrorCode::kInvalid, "\"{}\" is out of bounds; write 0s to 1m", to_string(value));
+}
+
 Result<void> check_age(const std::chrono::milliseconds& value) {
   if (value <= std::chrono::hours(87600)) return {};
   return fail(ErrorCode::kInvalid, "\"{}\" is out of bounds; write 0s to 87600h", to_string(value));

@@ -54,6 +54,7 @@ Result<void> check_log_level(const std::string& text);
 // At least 1 ms, at most 24 hours: how long to wait for something.
 Result<void> check_timeout(const std::chrono::milliseconds& value);
 // At most ten years.
+Result<void> check_delay(const std::chrono::milliseconds& value);
 Result<void> check_age(const std::chrono::milliseconds& value);
 // At most a minute, which is as long as `go` should be told that a new version is not there.
 Result<void> check_negative(const std::chrono::milliseconds& value);

@@ -117,6 +117,7 @@ void describe(V& v, Server& server) {
   v.field("maxHeader", server.max_header, check_size);
   v.field("headerTimeout", server.header_timeout, check_timeout);
   v.field("idleTimeout", server.idle_timeout, check_timeout);
+  v.field("shutdownDelay", server.shutdown_delay, check_delay);
   v.field("drainTimeout", server.drain_timeout, check_timeout);
   v.field("maxConnections", server.max_connections, Between{1, 1'000'000});
   v.field("logLevel", server.log_level, check_log_level);

@@ -99,7 +99,9 @@ Decision decide(const Rules& rules, const std::string& ns, const Json& pod) {
   if (!chosen.told->no_go.empty()) decision.notes.push_back(fmt::format("Go's variables are left out: {}", chosen.told->no_go));
   decision.why_not = why_not(rules, ns, owned->second, *chosen.told, pod, decision);
   if (!decision.why_not.empty()) return decision;
-  const auto map = environment_map_name(chosen.profile, policy_rules.choose("", owned->second.labels).profile);
+  // A namespace that has opted out has no ConfigMap of ours.
+  const auto map = owned->second.opted_out() ? std::string()
+                                             : environment_map_name(chosen.profile, policy_rules.choose("", owned->second.labels).profile);
   patch_pod(pod, *chosen.told, map, decision);
   if (decision.patch.empty()) decision.why_not = "every container has these variables, by itself or from us";
   return decision;

@@ -124,6 +124,11 @@ class Patcher {
       return map != nullptr && text(map, "name") == map_;
     });
     if (missing.empty() || referred) return;
+    if (map_.empty()) {
+      decision_.notes.push_back(
+          fmt::format("container {} has envFrom, and the namespace has opted out: it has no ConfigMap for it", container));
+      return;
+    }
     add(path + "/envFrom/0", {{"configMapRef", {{"name", map_}, {"optional", true}}}});
     put_.insert(missing.begin(), missing.end());
   }

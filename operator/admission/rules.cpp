@@ -44,6 +44,11 @@ PolicyRules::Chosen PolicyRules::choose(std::string_view pod_annotation, const L
   return {&found->second, found->first, ""};
 }
 
+bool NamespaceRules::opted_out() const {
+  const auto label = labels.find(kInjectLabel);
+  return label != labels.end() && label->second == "false";
+}
+
 Rules make_rules(const std::string& own_namespace, const std::vector<plan::PodRules>& policies,
                  const std::vector<plan::NamespaceFacts>& namespaces, const plan::ClusterPlan& plan,
                  std::set<std::string, std::less<>> ready) {
@@ -84,7 +89,7 @@ std::string environment_map_name(std::string_view profile, std::string_view name
 std::map<std::string, Variables> environment_maps(const Rules& rules, const std::string& ns) {
   std::map<std::string, Variables> maps;
   const auto found = rules.namespaces.find(ns);
-  if (found == rules.namespaces.end() || plan::is_never_injected(ns, rules.own_namespace)) return maps;
+  if (found == rules.namespaces.end() || found->second.opted_out() || plan::is_never_injected(ns, rules.own_namespace)) return maps;
   const auto policy = rules.policies.find(found->second.policy);
   if (policy == rules.policies.end()) return maps;
   const auto own = policy->second.choose("", found->second.labels).profile;

@@ -32,6 +32,7 @@ struct Told {
   bool overwrite = false;
   Variables variables;  // Go's, and injection.env's, which are put above them
   std::string no_go;    // why Go's are not among them; empty: they are
+  bool operator==(const Told&) const = default;
 };
 
 struct PolicyRules {
@@ -48,11 +49,15 @@ struct PolicyRules {
     std::string unknown;
   };
   Chosen choose(std::string_view pod_annotation, const Labels& namespace_labels) const;
+  bool operator==(const PolicyRules&) const = default;
 };
 
 struct NamespaceRules {
   Labels labels;
   std::string policy;  // that owns it; empty: none
+  bool operator==(const NamespaceRules&) const = default;
+  // Whether it is labelled cistern.dev/inject=false: then nothing of ours is put into it, but for pods that say "true" themselves.
+  bool opted_out() const;
 };
 
 // Immutable once made, hence shared by threads.
@@ -61,6 +66,7 @@ struct Rules {
   std::map<std::string, PolicyRules, std::less<>> policies;
   std::set<std::string, std::less<>> ready;  // policies whose Service has a ready endpoint
   std::unordered_map<std::string, NamespaceRules> namespaces;
+  bool operator==(const Rules&) const = default;
 };
 
 // `plan` is of the same policies and namespaces; `ready` as below.
@@ -74,7 +80,8 @@ std::string ready_policy(const Json& endpoint_slice);
 
 // The ConfigMaps that pods of a namespace may refer to: name → data. `cistern-env` is for the namespace's own profile,
 // `cistern-env-<profile>` for each other one, `cistern-env.none` for pods that ask for a profile which is not defined, where the namespace
-// has one. Empty where nobody is injected. What the Service's endpoints are does not matter, so that they do not come and go with agents.
+// has one. Empty where nobody is injected, and in a namespace that has opted out. What the Service's endpoints are does not matter, so that
+// they do not come and go with agents.
 std::map<std::string, Variables> environment_maps(const Rules& rules, const std::string& ns);
 // The name for pods of `profile` where the namespace has `namespace_profile`; each may be empty.
 std::string environment_map_name(std::string_view profile, std::string_view namespace_profile);

@@ -1,4 +1,4 @@
-// Certificates in OpenSSL's terms. Used by certificates.cpp only.
+// Certificates in OpenSSL's terms. Used by certificates.cpp, and where the one in use is looked at.
 #pragma once
 
 #include <openssl/evp.h>

@@ -7,6 +7,7 @@ namespace cistern::model::schema {
 namespace {
 
 constexpr std::size_t kMostGroups = 16;
+constexpr std::size_t kMostRegistries = 16;
 constexpr std::size_t kLongestMessage = 32768;
 
 Json described(std::string_view path, const Json& schema) {
@@ -64,8 +65,11 @@ Json status_schema() {
     return described(path, {{"type", "object"}, {"properties", std::move(properties)}});
   };
   Json nodes = Json::object();
-  for (const auto* name : {"selected", "configured", "drifted", "failed", "isolated"})
+  for (const auto* name : {"selected", "configured", "drifted", "failed", "unsupported", "stale", "isolated"})
     nodes[name] = count(fmt::format("status.nodes.{}", name));
+  nodes["keptInFallback"] = described("status.nodes.keptInFallback", {{"type", "array"},
+                                                                      {"maxItems", kMostRegistries},
+                                                                      {"items", {{"type", "string"}, {"maxLength", kLongestText}}}});
   Json properties{{"observedGeneration", count("status.observedGeneration", "int64")},
                   {"conditions", conditions()},
                   {"agents", object("status.agents", {{"desired", count("status.agents.desired")},

@@ -129,6 +129,8 @@ void read_storage(Fields& fields, Config& config) {
 
 }  // namespace
 
+std::string lease_name(const std::string& node) { return "cistern-node-" + node; }
+
 std::string_view to_string(Mode mode) {
   return std::ranges::find(kModes, mode, [](const auto& known) { return known.first; })->second;
 }

@@ -1,6 +1,7 @@
 // What the operator tells the nodes of a group: the key node.json of the ConfigMap cistern-node-<group>. Pure.
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -13,6 +14,13 @@ namespace cistern::node {
 inline constexpr std::string_view kConfigKey = "node.json";
 inline constexpr std::string_view kConfigMapPrefix = "cistern-node-";         // + the group's name
 inline constexpr std::string_view kUninstallConfigMap = "cistern-uninstall";  // while it is there, nodes restore and change nothing else
+
+// A node's Lease, by which it and the operator's leader speak with each other.
+std::string lease_name(const std::string& node);                                    // "cistern-node-<node>"
+inline constexpr std::string_view kGrantedAnnotation = "cistern.dev/granted-hash";  // written by the leader, and by nobody else
+// Granted to a node that shall let go while its agent still runs, before the label of its group is taken away.
+inline constexpr std::string_view kLetGo = "none";
+inline constexpr std::chrono::seconds kLeaseDuration{300};  // not renewed for so long: the node is away
 
 enum class Mode { kApply, kReport, kOff };
 

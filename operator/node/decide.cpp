@@ -39,6 +39,7 @@ Decision decide(const Situation& situation) {
     if (!situation.config_missing_long) return as_it_is(situation, "Unknown", std::move(message));
     return without_ours(situation, "Restored", std::move(message));
   }
+  if (situation.granted == kLetGo) return without_ours(situation, "Restored", "this node leaves its group");
   switch (situation.config->mode) {
     case Mode::kOff: return without_ours(situation, "Off", "nodeConfig.mode is Off");
     case Mode::kReport:

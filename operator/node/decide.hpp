@@ -18,7 +18,7 @@ struct Situation {
   std::optional<Config> config;
   std::string config_problem;        // the ConfigMap is there and can not be read
   bool config_missing_long = false;  // it is not there, and not just not yet
-  std::string granted;               // the hash that this node may apply
+  std::string granted;               // the hash that this node may apply; "none": it is to let go
 
   // This node.
   bool has_something = false;  // files of ours, or a configuration that was applied

@@ -21,7 +21,7 @@ class LayingOut {
     // Those with another way first.
     for (const bool strict : {false, true}) {
       for (const auto& registry : config_.registries) {
-        if (detection_.containerd && registry.strict == strict) add_hosts_file(registry);
+        if (detection_.containerd && is_strict(registry) == strict) add_hosts_file(registry);
       }
     }
     if (detection_.crio && !config_.registries.empty()) add_drop_in();
@@ -30,6 +30,7 @@ class LayingOut {
   }
 
  private:
+  bool is_strict(const RegistryConfig& registry) const { return registry.strict && detection_.may_be_strict(registry.name); }
   bool exists(const fs::path& path) const {
     const auto resolved = resolve(root_, path / ".");
     std::error_code error;
@@ -98,7 +99,7 @@ class LayingOut {
       out_.findings.push_back({"NotConfigured", fmt::format("{} is left as it is: {}", registry.name, fallback.error().message), false});
       return;
     }
-    auto content = registry.strict ? runtime_files::strict_hosts_toml(render::kMark, config_.mirror) : *fallback;
+    auto content = is_strict(registry) ? runtime_files::strict_hosts_toml(render::kMark, config_.mirror) : *fallback;
     out_.files.push_back({*path, std::move(content), std::move(*fallback)});
   }
 
@@ -122,7 +123,7 @@ class LayingOut {
       }
       const auto mirror = fmt::format("{}/{}", config_.listen, registry.name);
       const auto soft = runtime_files::registry_with_mirror(registry.name, mirror, before);
-      content += registry.strict ? runtime_files::strict_registry(registry.name, mirror) : soft;
+      content += is_strict(registry) ? runtime_files::strict_registry(registry.name, mirror) : soft;
       fallback += soft;
     }
     out_.files.push_back({*path, std::move(content), std::move(fallback)});

@@ -11,10 +11,12 @@ namespace cistern::node {
 namespace {
 
 using kube::Json;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kFast{2};
-constexpr seconds kSlowest{120};  // and half of it at least
+constexpr milliseconds kChanged{500};  // between two that say something else: the next node's turn waits for it
+constexpr seconds kSlowest{120};       // and half of it at least
 constexpr std::size_t kLongestMessage = 900;
 
 std::string microtime(WallTime time) {
@@ -23,8 +25,6 @@ std::string microtime(WallTime time) {
 
 }  // namespace
 
-std::string lease_name(const std::string& node) { return "cistern-node-" + node; }
-
 std::map<std::string, std::string> annotations_of(const Report& report) {
   return {{"cistern.dev/group", report.group},
           {"cistern.dev/config-hash", report.config_hash},
@@ -32,6 +32,7 @@ std::map<std::string, std::string> annotations_of(const Report& report) {
           {"cistern.dev/runtime", report.runtime},
           {"cistern.dev/agent-version", std::string(kVersion)},
           {"cistern.dev/state", report.state},
+          {"cistern.dev/kept-in-fallback", fmt::format("{}", fmt::join(report.kept_in_fallback, ","))},
           {"cistern.dev/drift", std::to_string(report.drift)},
           {"cistern.dev/repairs", std::to_string(report.repairs)},
           {"cistern.dev/failures", std::to_string(report.failures)},
@@ -44,7 +45,7 @@ LeaseWriter::LeaseWriter(kube::Client& client, const Clock& clock, std::string n
 SteadyTime LeaseWriter::round(const Report& report, const std::string& owner) {
   const auto now = clock_.steady();
   const bool changed = !ever_ || annotations_of(report) != written_;
-  if (changed) due_ = std::min(due_, ever_ ? tried_at_ + kFast : now);
+  if (changed) due_ = std::min(due_, ever_ ? tried_at_ + (problem_.empty() ? milliseconds(kChanged) : kFast) : now);
   if (now < due_) return due_;
   const auto written = write(report, owner);
   if (!written && written.error().message != problem_)

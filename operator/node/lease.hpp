@@ -1,5 +1,6 @@
-// The node's Lease, by which the operator and people see how this node is: renewed at once when something has changed, every two seconds
-// while a change is under way here, and seldom when all is as it was, so that thousands of nodes cost the API server little.
+// The node's Lease, by which the operator and people see how this node is: renewed at once when something has changed (twice a second at
+// most), every two seconds while a change is under way here, and seldom when all is as it was, so that thousands of nodes cost the API
+// server little.
 #pragma once
 
 #include <map>
@@ -11,11 +12,6 @@
 #include "operator/node/worker.hpp"
 
 namespace cistern::node {
-
-inline constexpr std::string_view kGrantedAnnotation = "cistern.dev/granted-hash";  // written by the operator's leader, and by nobody else
-inline constexpr std::chrono::seconds kLeaseDuration{300};                          // not renewed for so long: the node is away
-
-std::string lease_name(const std::string& node);  // "cistern-node-<node>"
 
 // cistern.dev/…: what a Lease says of a report.
 std::map<std::string, std::string> annotations_of(const Report& report);

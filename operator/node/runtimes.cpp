@@ -5,7 +5,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "operator/render/node_config.hpp"
 #include "operator/runtime_files/containerd_config.hpp"
+#include "operator/runtime_files/sandbox_image.hpp"
 
 namespace cistern::node {
 namespace {
@@ -139,6 +141,10 @@ bool Detection::blocked() const {
   return std::ranges::any_of(findings, [](const Finding& finding) { return finding.blocks; });
 }
 
+bool Detection::may_be_strict(const std::string& registry) const {
+  return std::ranges::find(sandbox_registries, registry) == sandbox_registries.end();
+}
+
 std::string Detection::summary() const {
   std::string text;
   for (const bool blocking : {true, false}) {
@@ -177,7 +183,11 @@ Detection detect(const fs::path& root, const HostFacts& facts, const Config& con
     out.findings.push_back(
         {"RuntimeNotSelected", fmt::format("this node runs {}, which the policy's nodeConfig.runtimes leaves out", name), true});
   }
-  if (out.containerd) detect_containerd(root, config, containerd_config, out);
+  if (out.containerd) {
+    detect_containerd(root, config, containerd_config, out);
+    out.sandbox_registries.push_back(render::registry_of_image(runtime_files::containerd_sandbox_image(root, containerd_config)));
+  }
+  if (out.crio) out.sandbox_registries.push_back(render::registry_of_image(runtime_files::crio_pause_image(root)));
   return out;
 }
 

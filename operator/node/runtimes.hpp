@@ -33,9 +33,13 @@ struct Detection {
   std::optional<std::string> config_edit;  // containerd's config.toml with config_path set, where that is asked for and safe
   std::string config_file;                 // containerd's
   bool crio = false;
+  // Whence the runtime gets the image that every pod begins with; after a reboot it is pulled before the agent can run.
+  std::vector<std::string> sandbox_registries;
   std::vector<Finding> findings;
 
   bool blocked() const;
+  // Whether a registry that shall be strict can be: not the sandbox image's.
+  bool may_be_strict(const std::string& registry) const;
   // Sentences, the blocking ones first.
   std::string summary() const;
 };

@@ -17,6 +17,10 @@ Result<void> prepare_storage(const fs::path& root, const std::string& path) {
   // Folders that were made in the container itself would help nobody.
   if (nearest == root) return fail(ErrorCode::kUnavailable, "{}: no part of it is mounted below {}", path, root.string());
   const bool made = fs::create_directories(folder, error);
+  // A folder on the way to a mount is the container's own, which is read-only.
+  if (error == std::errc::read_only_file_system) {
+    return fail(ErrorCode::kUnavailable, "{}: no part of it is mounted below {}, or it is read-only there", path, root.string());
+  }
   if (error) return fail(system_error(error.value(), "make the cache folder " + folder.string()));
   if (!made) return {};
   if (::chmod(folder.c_str(), 0750) != 0 || ::chown(folder.c_str(), kAgentUser, kAgentUser) != 0) {

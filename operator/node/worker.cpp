@@ -105,6 +105,11 @@ Report Worker::round(const View& view) {
   report.message = decision.message;
   if (missing_since_ && !situation.config_missing_long) report.next = *missing_since_ + settings_.missing_grace;
   act(decision, report);
+  if (config_) {
+    for (const auto& registry : config_->registries) {
+      if (registry.strict && !detection_.may_be_strict(registry.name)) report.kept_in_fallback.push_back(registry.name);
+    }
+  }
   if (config_ && !detection_.blocked()) append(report.message, detection_.summary());
   look_after_storage(situation, report);
   report_drift(report);

@@ -37,11 +37,12 @@ struct Report {
   std::string runtime;
   std::string state;
   std::string message;
-  unsigned drift = 0;     // files that are not as they should be and are left so
-  unsigned repairs = 0;   // drift mended so far
-  unsigned failures = 0;  // tries to apply this configuration that failed, in a row
-  bool busy = false;      // granted and not yet applied: every second counts
-  SteadyTime next;        // when it wants to be called again, at the latest
+  std::vector<std::string> kept_in_fallback;  // registries that shall be strict, and that the node's sandbox image comes from
+  unsigned drift = 0;                         // files that are not as they should be and are left so
+  unsigned repairs = 0;                       // drift mended so far
+  unsigned failures = 0;                      // tries to apply this configuration that failed, in a row
+  bool busy = false;                          // granted and not yet applied: every second counts
+  SteadyTime next;                            // when it wants to be called again, at the latest
 
   bool operator==(const Report&) const = default;
 };

@@ -20,10 +20,9 @@ constexpr std::array<std::string_view, 3> kSystemNamespaces = {"kube-system", "k
 // One policy at work. Combinations of its overlays are made once, as many groups share them.
 class PolicyPlanner {
  public:
-  PolicyPlanner(const model::Policy& policy, const GroupNames& names, const std::string& own_namespace)
-      : policy_(policy), names_(names), noticer_(outcome_.notices, "yet") {
+  PolicyPlanner(const model::Policy& policy, const GroupNames& names) : policy_(policy), names_(names), noticer_(outcome_.notices, "yet") {
     outcome_.policy = policy.metadata.name;
-    notice_cluster_fields(policy, own_namespace, noticer_);
+    notice_cluster_fields(policy, noticer_);
   }
 
   PolicyPlanner(const PolicyPlanner&) = delete;
@@ -147,7 +146,7 @@ ClusterPlan plan_cluster(const std::vector<model::Policy>& policies, const std::
   std::sort(ranked.begin(), ranked.end(), [](const auto* a, const auto* b) { return wins(*a, *b); });
   const GroupNames names(policies);
   std::deque<PolicyPlanner> planners;
-  for (const auto* policy : ranked) planners.emplace_back(*policy, names, own_namespace);
+  for (const auto* policy : ranked) planners.emplace_back(*policy, names);
 
   for (const auto& node : nodes) {
     if (auto* owner = find_owner(planners, &model::Spec::node_selector, node.labels, &Lost::nodes)) owner->own_node(node);

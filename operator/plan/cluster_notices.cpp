@@ -1,6 +1,5 @@
 #include "operator/plan/cluster_notices.hpp"
 
-#include "operator/plan/names.hpp"
 #include "operator/plan/overlay.hpp"
 
 namespace cistern::plan {
@@ -8,40 +7,10 @@ namespace {
 
 using yaml::Node;
 
-bool is_text(const Node* node, std::string_view text) { return node != nullptr && node->scalar.is_string() && node->scalar == text; }
-
 // Of `spec`, or of an overlay at `path`.
 class Fields {
  public:
-  Fields(const Node& spec, std::string path, const std::string& proxy, Noticer& noticer)
-      : spec_(spec), path_(std::move(path)), proxy_(proxy), noticer_(noticer) {}
-
-  void pods() {
-    const std::string reason = fmt::format("nothing is injected into pods; set GOPROXY yourself, to {}", proxy_);
-    const Node* injection = spec_.find("injection");
-    if (injection != nullptr && !is_text(injection->find("mode"), "Off")) noticer_.add(*injection, path_ + ".injection", reason);
-    if (const Node* direct = find_field(spec_, "go.allowDirect"); direct != nullptr && direct->scalar == true) {
-      noticer_.add(*direct, path_ + ".go.allowDirect", reason);
-    }
-    if (const Node* selector = spec_.find("namespaceSelector"); selector != nullptr && !selector->children.empty()) {
-      noticer_.add(*selector, path_ + ".namespaceSelector", reason);
-    }
-  }
-
-  void runtimes() {
-    static constexpr const char* kReason = "no runtime is configured; name http://127.0.0.1:5050 as a mirror in certs.d yourself";
-    if (const Node* config = spec_.find("nodeConfig"); config != nullptr && !is_text(config->find("mode"), "Off")) {
-      // maxUnavailable is in force: agents are replaced by it.
-      noticer_.field(*config, path_ + ".nodeConfig", "mode", kReason);
-      noticer_.field(*config, path_ + ".nodeConfig", "runtimes", kReason);
-    }
-    const Node* registries = find_field(spec_, "images.registries");
-    for (std::size_t i = 0; registries != nullptr && i < registries->children.size(); ++i) {
-      const Node* fallback = registries->children[i].find("fallbackToSource");
-      if (fallback == nullptr || fallback->scalar != false) continue;
-      noticer_.add(*fallback, fmt::format("{}.images.registries[{}].fallbackToSource", path_, i), kReason);
-    }
-  }
+  Fields(const Node& spec, std::string path, Noticer& noticer) : spec_(spec), path_(std::move(path)), noticer_(noticer) {}
 
   void agents() {
     for (const auto* list : {"prefetch.goModules", "prefetch.images"}) {
@@ -52,16 +21,12 @@ class Fields {
     if (const Node* replicas = find_field(spec_, "peers.replicas"); replicas != nullptr && replicas->scalar > 1) {
       noticer_.add(*replicas, path_ + ".peers.replicas", "each object has one owner among the agents");
     }
-    if (const Node* on_delete = find_field(spec_, "storage.onDelete"); is_text(on_delete, "Delete")) {
-      noticer_.add(*on_delete, path_ + ".storage.onDelete", "the cache folder stays on the nodes until you remove it");
-    }
     noticer_.rollouts(spec_, path_);
   }
 
  private:
   const Node& spec_;
   std::string path_;
-  const std::string& proxy_;
   Noticer& noticer_;
 };
 
@@ -78,12 +43,9 @@ bool names_upstreams(const model::Policy& policy) {
 
 }  // namespace
 
-void notice_cluster_fields(const model::Policy& policy, const std::string& own_namespace, Noticer& noticer) {
-  const std::string proxy = fmt::format("http://cistern-{}.{}.svc:5050/go/", short_name(policy.metadata.name), own_namespace);
+void notice_cluster_fields(const model::Policy& policy, Noticer& noticer) {
   const auto look_at = [&](const Node& spec, const std::string& path) {
-    Fields fields(spec, path, proxy, noticer);
-    fields.pods();
-    fields.runtimes();
+    Fields fields(spec, path, noticer);
     fields.agents();
   };
   look_at(policy.source, "spec");

@@ -9,6 +9,6 @@
 namespace cistern::plan {
 
 // Fields that are set to something other than what happens anyway, in the policy and in its overlays.
-void notice_cluster_fields(const model::Policy& policy, const std::string& own_namespace, Noticer& noticer);
+void notice_cluster_fields(const model::Policy& policy, Noticer& noticer);
 
 }  // namespace cistern::plan

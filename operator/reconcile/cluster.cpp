@@ -33,6 +33,7 @@ ChangeHandler of(const kube::Resource& resource, const ClusterHandler& handler) 
 
 Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const ClusterHandler& handler)
     : ns_(std::move(ns)),
+      heartbeats_(clock),
       policies_(client, kube::kMirrorPolicies, everything(), clock, trim_object, {}, of(kube::kMirrorPolicies, handler)),
       nodes_(client, kube::kNodes, everything(), clock, trim_node, {kNodesByGroup}, of(kube::kNodes, handler)),
       namespaces_(client, kube::kNamespaces, everything(), clock, trim_namespace, {}, of(kube::kNamespaces, handler)),
@@ -47,23 +48,34 @@ Cluster::Cluster(kube::Client& client, const Clock& clock, std::string ns, const
       network_policies_(client, kube::kNetworkPolicies, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy, kByGroup},
                         of(kube::kNetworkPolicies, handler)),
       pods_(client, kube::kPods, in_namespace(ns_, ""), clock, trim_pod, {kByPolicy, kByGroup}, of(kube::kPods, handler)),
-      node_leases_(client, kube::kLeases, in_namespace(ns_, kNodeLeases), clock, trim_object, {}, of(kube::kLeases, handler)),
+      node_leases_(
+          client, kube::kLeases, in_namespace(ns_, kNodeLeases), clock,
+          [this](Json& lease) {
+            heartbeats_.take(lease);
+            trim_lease(lease);
+          },
+          {},
+          [this, handler](const Object& before, const Object& after) {
+            if (!after) heartbeats_.forget(node_lease(*before).node);
+            if (handler) handler(kube::kLeases, before, after);
+          }),
+      system_pods_(client, kube::kPods, in_namespace(kSystemNamespace, ""), clock, trim_system_pod, {}, of(kube::kPods, handler)),
       endpoint_slices_(client, kube::kEndpointSlices, in_namespace(ns_, kByPolicy), clock, trim_object, {kByPolicy},
                        of(kube::kEndpointSlices, handler)),
       webhooks_(client, kube::kMutatingWebhooks, in_namespace("", "", std::string("metadata.name=") + kWebhookName), clock, trim_object, {},
                 of(kube::kMutatingWebhooks, handler)),
-      environment_maps_(client, kube::kConfigMaps, in_namespace("", kByPolicy), clock, trim_object, {kByPolicy},
-                        of(kube::kConfigMaps, handler)),
+      environment_maps_(client, kube::kConfigMaps, in_namespace("", kByPolicy, "metadata.namespace!=" + ns_), clock, trim_object,
+                        {kByPolicy}, of(kube::kConfigMaps, handler)),
       refusals_(client, kube::kCoreEvents, in_namespace(ns_, "", kRefusals), clock, trim_event, {}, of(kube::kCoreEvents, handler)) {}
 
 std::vector<Informer*> Cluster::informers() {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_,
-          &node_leases_, &endpoint_slices_, &webhooks_, &environment_maps_, &refusals_};
+  return {&policies_, &nodes_,       &namespaces_,  &secrets_,         &config_maps_, &daemon_sets_,      &services_, &network_policies_,
+          &pods_,     &node_leases_, &system_pods_, &endpoint_slices_, &webhooks_,    &environment_maps_, &refusals_};
 }
 
 std::vector<const Informer*> Cluster::informers() const {
-  return {&policies_, &nodes_, &namespaces_, &secrets_, &config_maps_, &daemon_sets_, &services_, &network_policies_, &pods_,
-          &node_leases_, &endpoint_slices_, &webhooks_, &environment_maps_, &refusals_};
+  return {&policies_, &nodes_,       &namespaces_,  &secrets_,         &config_maps_, &daemon_sets_,      &services_, &network_policies_,
+          &pods_,     &node_leases_, &system_pods_, &endpoint_slices_, &webhooks_,    &environment_maps_, &refusals_};
 }
 
 void Cluster::start() {
@@ -79,15 +91,30 @@ void Cluster::stop() {
   for (auto* informer : informers()) informer->stop();
 }
 
-// Without the right to read Events (a chart of before they were read) all goes on but for one reason in the status.
+// Without the right to read these (a chart of before they were read) all goes on but for one reason in the status, and for injection.
+std::vector<const Informer*> Cluster::optional() const { return {&refusals_, &endpoint_slices_, &webhooks_, &environment_maps_}; }
+
 std::vector<const Informer*> Cluster::needed() const {
   auto all = informers();
-  std::erase(all, &refusals_);
+  for (const auto* informer : optional()) std::erase(all, informer);
   return all;
 }
 
 bool Cluster::has_synced() const {
-  return std::ranges::all_of(needed(), [](const auto* informer) { return informer->cache().has_synced(); });
+  const auto refused = [](const auto* informer) {
+    const auto error = informer->cache().disconnected();
+    return error && error->code == ErrorCode::kForbidden;
+  };
+  return std::ranges::all_of(needed(), [](const auto* informer) { return informer->cache().has_synced(); }) &&
+         std::ranges::all_of(optional(), [&](const auto* informer) { return informer->cache().has_synced() || refused(informer); });
+}
+
+std::string Cluster::injection_trouble() const {
+  for (const auto* informer : {&endpoint_slices_, &webhooks_, &environment_maps_}) {
+    const auto error = informer->cache().disconnected();
+    if (error && error->code == ErrorCode::kForbidden) return fmt::format("{}: {}", informer->resource().plural, error->message);
+  }
+  return {};
 }
 
 std::vector<std::string> Cluster::troubles() const {

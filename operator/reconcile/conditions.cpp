@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "operator/reconcile/node_setups.hpp"
 #include "operator/reconcile/words.hpp"
 
 namespace cistern::reconcile {
@@ -98,6 +99,7 @@ std::vector<Finding> blocking_findings(const PolicyState& state, const Agents& a
   add_apply_findings(state, agents, findings);
   auto pods = pod_findings(state, agents);
   std::move(pods.begin(), pods.end(), std::back_inserter(findings));
+  add_waiting_nodes(look_at_node_setups(state), findings);
   if (state.outcome == nullptr && !state.invalid) findings.push_back({"Planning", "The policy has not been looked at yet."});
   return findings;
 }
@@ -115,10 +117,22 @@ Condition accepted(const PolicyState& state) {
                                                 : std::string("Nothing of it is in force.");
     return {"Accepted", "False", "Invalid", fmt::format("{}. Correct it. {}", cut(one_line(*state.invalid), kWords), rest)};
   }
-  if (state.outcome == nullptr || state.outcome->notices.empty()) return {"Accepted", "True", "Accepted", "The policy is valid."};
   std::vector<std::string> notices;
-  for (const auto& notice : state.outcome->notices) notices.push_back(fmt::format("{}: {}", notice.path, one_line(notice.reason)));
-  return {"Accepted", "True", "AcceptedWithNotices", fmt::format("The policy is valid; not in force yet: {}.", few(notices, 4, "; "))};
+  if (state.outcome != nullptr) {
+    for (const auto& notice : state.outcome->notices) notices.push_back(fmt::format("{}: {}", notice.path, one_line(notice.reason)));
+  }
+  if (state.strict_in_vain) {
+    notices.push_back("fallbackToSource: false needs the node program, which is not installed (the chart's node.enabled)");
+  }
+  const auto setups = look_at_node_setups(state);
+  if (notices.empty() && setups.kept_in_fallback.empty()) return {"Accepted", "True", "Accepted", "The policy is valid."};
+  std::string text = "The policy is valid";
+  if (!notices.empty()) text += fmt::format("; not in force yet: {}", few(notices, 4, "; "));
+  if (!setups.kept_in_fallback.empty()) {
+    text += fmt::format("; not strict in spite of fallbackToSource: false, as what has to start before the agent comes from there: {}",
+                        few({setups.kept_in_fallback.begin(), setups.kept_in_fallback.end()}));
+  }
+  return {"Accepted", "True", "AcceptedWithNotices", text + "."};
 }
 
 Condition no_nodes(const PolicyState& state) {
@@ -148,7 +162,9 @@ Condition ready(const PolicyState& state, const Agents& agents, const std::vecto
             fmt::format("None of the {} selected can be reached: {}. See: kubectl get nodes.", counted(agents.desired, "node"),
                         few(agents.unreachable))};
   }
-  return {"Ready", "True", "InForce", fmt::format("{} ready and in force.{}", in_force_count(state, agents), unreachable_note(agents))};
+  return {"Ready", "True", "InForce",
+          fmt::format("{} ready and in force.{}{}", in_force_count(state, agents), unreachable_note(agents),
+                      node_note(look_at_node_setups(state)))};
 }
 
 Condition reconciling(const Condition& ready, const Agents& agents, const std::vector<Finding>& findings, bool stalled) {

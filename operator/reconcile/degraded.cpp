@@ -3,6 +3,7 @@
 #include <set>
 
 #include "operator/reconcile/findings.hpp"
+#include "operator/reconcile/node_setups.hpp"
 #include "operator/reconcile/words.hpp"
 
 namespace cistern::reconcile {
@@ -95,12 +96,28 @@ void add_unknown(const PolicyState& state, std::string_view kind, const char* re
                    kind, few(shown))});
 }
 
+void add_injection(const PolicyState& state, std::vector<Finding>& findings) {
+  if (!state.webhook_trouble.empty()) {
+    findings.push_back({"WebhookUnavailable", fmt::format("New pods are created without their variables: {}.",
+                                                          cut(one_line(state.webhook_trouble), kReasonWords))});
+  }
+  if (state.maps_refused.empty()) return;
+  std::vector<std::string> refused;
+  for (const auto& [ns, why] : state.maps_refused) refused.push_back(fmt::format("{} ({})", ns, cut(one_line(why), kReasonWords)));
+  findings.push_back(
+      {"ConfigMapRefused", fmt::format("ConfigMaps of {} could not be written, which containers with envFrom are referred to: "
+                                       "{}. It is tried again every minute.",
+                                       counted(refused.size(), "namespace"), few(refused, 2, "; "))});
+}
+
 }  // namespace
 
 std::vector<Finding> degraded_findings(const PolicyState& state, const Agents& agents) {
   std::vector<Finding> findings;
   add_missing(agents, findings);
   add_upstreams(agents, findings);
+  add_troubled_nodes(state, look_at_node_setups(state), findings);
+  add_injection(state, findings);
   add_unknown(state, "region", "UnknownRegion", findings);
   add_unknown(state, "profile", "UnknownProfile", findings);
   return findings;

@@ -33,7 +33,9 @@ Result<std::shared_ptr<const Accepted>> accept(const Json& object, unsigned gene
   return std::make_shared<const Accepted>(Accepted{std::move(*policy), generation, spec, std::move(references)});
 }
 
-std::shared_ptr<const Accepted> from_config_map(const Json& object, const std::string& uid, const Object& config_map) {
+// `known`: what it may have been the last time.
+std::shared_ptr<const Accepted> from_config_map(const Json& object, const std::string& uid, const Object& config_map,
+                                                const std::shared_ptr<const Accepted>& known) {
   if (!config_map) return nullptr;
   const auto owners = config_map->at("metadata").find("ownerReferences");
   // One of an earlier policy of the same name says nothing.
@@ -46,6 +48,7 @@ std::shared_ptr<const Accepted> from_config_map(const Json& object, const std::s
   const Json spec = Json::parse(data->value(kSpecKey, ""), nullptr, false);
   const Json generation = Json::parse(data->value(kGenerationKey, ""), nullptr, false);
   if (spec.is_discarded() || !generation.is_number_unsigned()) return nullptr;
+  if (known && known->generation == generation.get<unsigned>() && known->spec == spec) return known;
   auto accepted = accept(object, generation.get<unsigned>(), spec);
   return accepted ? *accepted : nullptr;
 }
@@ -60,6 +63,14 @@ PolicyEntry make_entry(const PolicyEntry* known, const Object& object, const Pla
     entry.accepted = known->accepted;
     entry.invalid = known->invalid;
   }
+  const auto told = [&] {
+    return from_config_map(*object, entry.uid, input.config_map(accepted_name(kube::metadata(*object, "name"))), entry.accepted);
+  };
+  if (auto leaders = input.follows ? told() : nullptr) {
+    entry.accepted = std::move(leaders);
+    entry.invalid = std::nullopt;
+    return entry;
+  }
   const unsigned generation = generation_of(*object);
   if (entry.accepted && entry.accepted->generation == generation) {
     entry.invalid = std::nullopt;
@@ -73,9 +84,7 @@ PolicyEntry make_entry(const PolicyEntry* known, const Object& object, const Pla
   } else {
     entry.invalid = accepted.error().message;
   }
-  if (!entry.accepted) {
-    entry.accepted = from_config_map(*object, entry.uid, input.config_map(accepted_name(kube::metadata(*object, "name"))));
-  }
+  if (!entry.accepted) entry.accepted = told();
   return entry;
 }
 
@@ -95,11 +104,7 @@ std::vector<Facts> facts_of(const std::vector<Object>& objects) {
 
 plan::ClusterPlan plan_of(const std::map<std::string, PolicyEntry>& entries, const std::vector<plan::NodeFacts>& nodes,
                           const std::vector<plan::NamespaceFacts>& namespaces, const std::string& own_namespace) {
-  std::vector<model::Policy> policies;
-  for (const auto& [name, entry] : entries) {
-    if (!entry.deleting && entry.accepted) policies.push_back(entry.accepted->policy);
-  }
-  return plan::plan_cluster(policies, nodes, namespaces, own_namespace);
+  return plan::plan_cluster(policies_in_force(entries), nodes, namespaces, own_namespace);
 }
 
 std::string in_lines(const std::vector<std::string>& lines) {
@@ -120,7 +125,7 @@ bool withdraw_misfits(const plan::ClusterPlan& plan, const Desired& before, cons
     if (known != nullptr && known->uid == entry.uid) {
       older = known->accepted;
     } else {
-      older = from_config_map(*entry.object, entry.uid, input.config_map(accepted_name(outcome.policy)));
+      older = from_config_map(*entry.object, entry.uid, input.config_map(accepted_name(outcome.policy)), nullptr);
     }
     if (!older || older->generation == entry.accepted->generation) continue;
     const auto* old_outcome = before.outcome(outcome.policy);
@@ -252,6 +257,18 @@ Json accepted_config_map(const PolicyEntry& entry, const std::string& ns) {
               {"data", {{kGenerationKey, std::to_string(entry.accepted->generation)}, {kSpecKey, entry.accepted->spec.dump()}}}};
 }
 
+std::vector<plan::NamespaceFacts> namespace_facts(const std::vector<Object>& namespaces) {
+  return facts_of<plan::NamespaceFacts>(namespaces);
+}
+
+std::vector<model::Policy> policies_in_force(const std::map<std::string, PolicyEntry>& entries) {
+  std::vector<model::Policy> policies;
+  for (const auto& [name, entry] : entries) {
+    if (!entry.deleting && entry.accepted) policies.push_back(entry.accepted->policy);
+  }
+  return policies;
+}
+
 std::shared_ptr<const Desired> make_desired(const Desired& before, const PlanInput& input, const std::string& own_namespace) {
   auto desired = std::make_shared<Desired>();
   for (const auto& object : input.policies) {
@@ -259,9 +276,9 @@ std::shared_ptr<const Desired> make_desired(const Desired& before, const PlanInp
     desired->policies.emplace(name, make_entry(before.policy(name), object, input));
   }
   const auto nodes = facts_of<plan::NodeFacts>(input.nodes);
-  const auto namespaces = facts_of<plan::NamespaceFacts>(input.namespaces);
+  const auto namespaces = namespace_facts(input.namespaces);
   desired->plan = plan_of(desired->policies, nodes, namespaces, own_namespace);
-  if (withdraw_misfits(desired->plan, before, input, desired->policies)) {
+  if (!input.follows && withdraw_misfits(desired->plan, before, input, desired->policies)) {
     desired->plan = plan_of(desired->policies, nodes, namespaces, own_namespace);
   }
   for (std::size_t i = 0; i < desired->plan.groups.size(); ++i) desired->group_index.emplace(desired->plan.groups[i].name, i);

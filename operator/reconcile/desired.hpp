@@ -70,7 +70,14 @@ struct PlanInput {
   std::vector<Object> nodes;
   std::vector<Object> namespaces;
   std::function<Object(const std::string& name)> config_map;  // of the operator's namespace
+  // Of a replica that does not lead: what the ConfigMap says is in force, whatever this replica would make of the newest spec, so that all
+  // of them tell pods the same.
+  bool follows = false;
 };
+
+std::vector<plan::NamespaceFacts> namespace_facts(const std::vector<Object>& namespaces);
+// What is planned: the specs in force of policies that are not being deleted.
+std::vector<model::Policy> policies_in_force(const std::map<std::string, PolicyEntry>& entries);
 
 // The next state. `before` has the specs that were accepted so far; where it knows none (after a start), the ConfigMap tells. A spec is not
 // accepted if it is not valid by itself, nor if its overlays do not fit together for nodes that there are while those of the accepted one

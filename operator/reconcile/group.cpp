@@ -6,12 +6,14 @@
 #include <utility>
 
 #include "base/encoding.hpp"
+#include "operator/render/node_config.hpp"
 
 namespace cistern::reconcile {
 namespace {
 
 constexpr const char* kPeerKey = "peer.key";
 constexpr std::size_t kShortestPeerKey = 16;
+constexpr milliseconds kLeavingPause{500};  // at nodes that have to let go
 
 // Of a Secret's data; empty if it is not there or no base64.
 std::string decoded(const Json& secret, const std::string& key) {
@@ -48,8 +50,9 @@ render::References references_of(const render::ReferencedNames& names, const Clu
   return references;
 }
 
-GroupReconciler::GroupReconciler(const Parts& parts, State& state, Applier& applier, std::function<void(const std::string&)> changed)
-    : parts_(parts), state_(state), applier_(applier), changed_(std::move(changed)) {}
+GroupReconciler::GroupReconciler(const Parts& parts, State& state, Applier& applier, Leaving& leaving,
+                                 std::function<void(const std::string&)> changed)
+    : parts_(parts), state_(state), applier_(applier), leaving_(leaving), changed_(std::move(changed)) {}
 
 Result<Outcome> GroupReconciler::reconcile(const std::string& name) {
   const auto desired = state_.desired();
@@ -61,7 +64,11 @@ Result<Outcome> GroupReconciler::make(const Desired& desired, const plan::Group&
   const auto& entry = *desired.policy(group.policy);
   if (!entry.guarded) return Outcome{};  // its finalizer comes first, and leads back here
   GroupResult result;
-  if (const auto before = state_.group(group.name)) result.config_hash = before->config_hash;
+  if (const auto before = state_.group(group.name)) {
+    result.config_hash = before->config_hash;
+    result.node_hash = before->node_hash;
+    result.kept_in_fallback = before->kept_in_fallback;
+  }
   auto written = write(group, entry, result);
   if (!written) result.error = written.error();
   if (state_.set_group(group.name, result)) changed_(group.policy);
@@ -87,15 +94,48 @@ Result<std::string> GroupReconciler::write(const plan::Group& group, const Polic
     if (*written) add_word(changed, fmt::format("{}/{}", resource->kind, name.name));
     if (resource == &kube::kSecrets) result.config_hash = objects->config_hash;
   }
+  const auto told = parts_.installation.node_program ? write_node_config(group, entry, result) : remove_node_config(group);
+  if (!told) return told;
+  add_word(changed, *told);
   return changed;
 }
 
+// Without the program nobody follows it, and one that only restores must not find it.
+Result<std::string> GroupReconciler::remove_node_config(const plan::Group& group) {
+  const auto live = parts_.cluster.config_maps().get({parts_.cluster.ns(), std::string(node::kConfigMapPrefix) + group.name});
+  if (!live) return std::string();
+  const auto removed = applier_.remove(kube::kConfigMaps, live);
+  if (!removed) return fail(removed.error());
+  return *removed ? fmt::format("-ConfigMap/{}", kube::metadata(*live, "name")) : std::string();
+}
+
+// The last of all: agents hear of a registry before the runtimes ask them for it.
+Result<std::string> GroupReconciler::write_node_config(const plan::Group& group, const PolicyEntry& entry, GroupResult& result) {
+  auto always_fallback = state_.always_fallback();
+  for (const auto& image : {parts_.installation.image, group.effective.settings.agent.image}) {
+    if (!image.empty()) always_fallback.insert(render::registry_of_image(image));
+  }
+  const auto config = render::node_config(group, always_fallback, parts_.installation.configure_containerd);
+  const auto object = render::node_config_map(config, {group.policy, entry.uid}, parts_.installation);
+  const auto name = kube::key_of(object);
+  const auto written = applier_.apply(kube::kConfigMaps, object, parts_.cluster.config_maps().get(name));
+  if (!written) return fail(written.error());
+  result.node_hash = config.hash;
+  result.kept_in_fallback = render::kept_in_fallback(group, always_fallback);
+  return *written ? fmt::format("ConfigMap/{}", name.name) : std::string();
+}
+
 Result<Outcome> GroupReconciler::remove(const Desired& desired, const std::string& name) {
+  // The agents of nodes that still ask them stay.
+  if (!leaving_.waiting(name).empty()) return Outcome{.again = kLeavingPause};
   Outcome outcome;
   bool left = false;
   for (const auto& [resource, cache] : parts_.cluster.owned()) {
     for (const auto& object : cache.with_label(kByGroup, name)) {
-      if (keeps_what_it_has(desired, kube::label(*object, kByPolicy))) {
+      // What is a deleted policy's goes with it, in its order.
+      const auto policy = kube::label(*object, kByPolicy);
+      const auto* entry = desired.policy(policy);
+      if (keeps_what_it_has(desired, policy) || (entry != nullptr && entry->deleting)) {
         left = true;
         continue;
       }

@@ -47,6 +47,13 @@ std::vector<Object> ObjectCache::with_label(const std::string& label, const std:
   return objects;
 }
 
+std::vector<Object> ObjectCache::in_namespace(const std::string& ns) const {
+  const std::shared_lock lock(mutex_);
+  std::vector<Object> objects;
+  for (auto at = objects_.lower_bound({ns, ""}); at != objects_.end() && at->first.ns == ns; ++at) objects.push_back(at->second.object);
+  return objects;
+}
+
 std::vector<std::string> ObjectCache::label_values(const std::string& label) const {
   const std::shared_lock lock(mutex_);
   std::vector<std::string> values;

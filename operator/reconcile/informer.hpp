@@ -43,6 +43,7 @@ class ObjectCache final : public kube::Sink {
   std::vector<Object> all() const;
   // Those whose label `label` (an indexed one) has this value.
   std::vector<Object> with_label(const std::string& label, const std::string& value) const;
+  std::vector<Object> in_namespace(const std::string& ns) const;
   // Every value that `label` has.
   std::vector<std::string> label_values(const std::string& label) const;
   std::size_t size() const;

@@ -88,6 +88,9 @@ Metrics::Metrics(std::string_view version)
       reviews_(counter(registry_, "controller_runtime_webhook_requests_total", "Admission requests by webhook and HTTP status code.")),
       review_time_(histogram(registry_, "controller_runtime_webhook_latency_seconds", "Time that an admission request takes.")),
       resyncs_(counter(registry_, "cistern_resyncs_total", "How often everything was looked at again.").Add({})),
+      webhook_ready_(gauge(registry_, "cistern_webhook_ready", "1: this replica has rules and a certificate for the webhook.").Add({})),
+      webhook_certificate_(gauge(registry_, "cistern_webhook_certificate_expiry_timestamp_seconds",
+                                 "Until when the webhook's certificate that this replica shows is valid, in seconds since 1970.")),
       leader_(gauge(registry_, "leader_election_master_status", "1: this replica leads.")),
       policy_ready_(gauge(registry_, "cistern_policy_ready", "1: the policy's Ready condition is True.")),
       agents_(gauge(registry_, "cistern_agents",
@@ -125,6 +128,10 @@ void Metrics::request(std::string_view verb, std::string_view resource, const st
 void Metrics::reviewed(const std::string& webhook, unsigned code, std::chrono::microseconds duration) {
   reviews_.Add({{"code", std::to_string(code)}, {"webhook", webhook}}).Increment();
   review_time_.Add({{"webhook", webhook}}, kReviewSeconds).Observe(seconds(duration));
+}
+
+void Metrics::webhook_certificate(WallTime valid_until) {
+  webhook_certificate_.Add({}).Set(static_cast<double>(valid_until.time_since_epoch().count()));
 }
 
 double Metrics::writes() const {

@@ -38,6 +38,10 @@ class Metrics {
   // A request to a webhook, by its path; `code` is the HTTP status.
   void reviewed(const std::string& webhook, unsigned code, std::chrono::microseconds duration);
 
+  // Whether this replica has what it needs to answer reviews; and until when the certificate that it shows is valid.
+  void webhook_ready(bool ready) { webhook_ready_.Set(ready ? 1 : 0); }
+  void webhook_certificate(WallTime valid_until);
+
   void resynced() { resyncs_.Increment(); }
   void leader(const std::string& lease, bool leads);
   void policy_ready(const std::string& policy, bool ready);
@@ -69,6 +73,8 @@ class Metrics {
   Family<prometheus::Counter>& reviews_;
   Family<prometheus::Histogram>& review_time_;
   prometheus::Counter& resyncs_;
+  prometheus::Gauge& webhook_ready_;
+  Family<prometheus::Gauge>& webhook_certificate_;
   Family<prometheus::Gauge>& leader_;
   Family<prometheus::Gauge>& policy_ready_;
   Family<prometheus::Gauge>& agents_;

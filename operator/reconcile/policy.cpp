@@ -4,10 +4,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/reconcile/environment_maps.hpp"
+
 namespace cistern::reconcile {
 namespace {
 
 constexpr milliseconds kDeletionPause{1000};
+constexpr milliseconds kNodesPause{250};
 constexpr std::size_t kNamed = 5;  // of what was left
 
 std::string first_of(const std::vector<std::string>& items) {
@@ -123,6 +126,11 @@ std::vector<std::string> PolicyReconciler::leftovers(const std::string& name) co
     const auto node = pod->at("spec").value("nodeName", "");
     left.push_back(fmt::format("Pod {} on node {}", kube::metadata(*pod, "name"), node.empty() ? "(none)" : node));
   }
+  for (const auto& object : cluster.environment_maps().with_label(kByPolicy, name)) {
+    const auto map = kube::metadata(*object, "name");
+    if (is_ours(*object) && is_environment_map(map))
+      left.push_back(fmt::format("ConfigMap {} in namespace {}", map, kube::metadata(*object, "namespace")));
+  }
   // Labels that name no group of the plan are of policies that are going.
   const auto desired = state_.desired();
   for (const auto& group : cluster.nodes().label_values(kNodesByGroup)) {
@@ -134,6 +142,36 @@ std::vector<std::string> PolicyReconciler::leftovers(const std::string& name) co
   return left;
 }
 
+PolicyReconciler::NodesOfDeleted PolicyReconciler::nodes_of_deleted(const std::string& name) {
+  NodesOfDeleted nodes;
+  const auto desired = state_.desired();
+  std::set<std::string> groups;
+  for (const auto& set : parts_.cluster.daemon_sets().with_label(kByPolicy, name)) groups.insert(kube::label(*set, kByGroup));
+  for (const auto& group : groups) {
+    for (auto& node : leaving_.waiting(group)) nodes.waiting.push_back(std::move(node));
+  }
+  for (const auto& object : parts_.cluster.node_leases().all()) {
+    auto lease = node_lease(*object);
+    if (!lease.holds_something() || !groups.contains(lease.group) || !desired->group_of(lease.node).empty()) continue;
+    if (std::ranges::find(nodes.waiting, lease.node) == nodes.waiting.end()) nodes.away.push_back(std::move(lease.node));
+  }
+  return nodes;
+}
+
+// Once.
+void PolicyReconciler::tell_of_away(const Object& live, const std::string& uid, const std::vector<std::string>& away) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!told_away_.insert(uid).second) return;
+  }
+  parts_.events.record(
+      *live, kube::EventType::kWarning, "NodesNotRestored", "Delete",
+      fmt::format("The node program did not say that it has put back the runtime's files on {}; it does so as soon as it runs "
+                  "there again. By hand, on the node: cistern-operator node --restore",
+                  first_of(away)));
+  spdlog::warn("nodes not restored: policy={} nodes=\"{}\"", kube::metadata(*live, "name"), first_of(away));
+}
+
 Result<Outcome> PolicyReconciler::finalize(const std::string& name, const Object& live) {
   const std::string uid = kube::metadata(*live, "uid");
   // Measured here: the time in deletionTimestamp is another machine's.
@@ -142,9 +180,15 @@ Result<Outcome> PolicyReconciler::finalize(const std::string& name, const Object
     const std::lock_guard lock(mutex_);
     since = deleting_since_.try_emplace(uid, parts_.clock.steady()).first->second;
   }
+  const bool late = parts_.clock.steady() - since >= options_.cleanup_limit;
+  // Labels and agents stay until runtimes ask no agent any more.
+  if (const auto nodes = nodes_of_deleted(name); !nodes.waiting.empty() && !late) {
+    return Outcome{.again = kNodesPause};
+  } else if (!nodes.away.empty()) {
+    tell_of_away(live, uid, nodes.away);
+  }
   auto removed = remove_all(name);
   const auto left = leftovers(name);
-  const bool late = parts_.clock.steady() - since >= options_.cleanup_limit;
   if (!left.empty() && !late) {
     if (!removed) return fail(removed.error());
     return Outcome{.changed = std::move(*removed), .again = kDeletionPause};
@@ -163,6 +207,8 @@ Result<Outcome> PolicyReconciler::finalize(const std::string& name, const Object
   parts_.metrics.forget_policy(name);
   const std::lock_guard lock(mutex_);
   deleting_since_.erase(uid);
+  told_away_.erase(uid);
+  troubled_.erase(name);
   written_.erase(name);
   return outcome;
 }

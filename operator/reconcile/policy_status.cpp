@@ -1,6 +1,7 @@
 // The part of the policy reconciler that gathers what the status says.
 #include "operator/reconcile/agent_pod.hpp"
 #include "operator/reconcile/policy.hpp"
+#include "operator/reconcile/words.hpp"
 
 namespace cistern::reconcile {
 namespace {
@@ -13,6 +14,11 @@ bool is_ready(const Json& status) {
     if (condition.value("type", "") == "Ready") return condition.value("status", "") == "True";
   }
   return false;
+}
+
+bool told_before(const Json& policy) {
+  const auto status = policy.find("status");
+  return status != policy.end() && status->is_object() && status->contains("conditions");
 }
 
 // The first node of the policy that could not be labelled.
@@ -106,6 +112,7 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
   // A new DaemonSet's pods are still being made.
   if (state.scheduled && state.pods.size() < state.nodes.size()) state.refused = refused(parts_.cluster, group.name);
   auto result = state_.group(group.name).value_or(GroupResult());
+  add_node_setups(group, result, state);
   state.config_hash = std::move(result.config_hash);
   state.missing = std::move(result.missing);
   if (result.error) {
@@ -115,6 +122,42 @@ GroupState PolicyReconciler::group_state(const plan::Group& group, std::optional
   return state;
 }
 
+void PolicyReconciler::add_node_setups(const plan::Group& group, const GroupResult& result, GroupState& state) {
+  if (!parts_.installation.node_program || result.node_hash.empty()) return;
+  state.node_mode = group.effective.settings.node_config.mode;
+  state.kept_in_fallback = result.kept_in_fallback;
+  const auto nodes = group_nodes(parts_.cluster, group, parts_.clock.steady(), options_.silence);
+  for (const auto& node : nodes) state.node_setups.push_back(node_setup(node, *state.node_mode, result.node_hash));
+  const auto at_once = nodes_at_once(group.effective.settings.node_config.max_unavailable, nodes.size());
+  state.held_by_failed = grants(nodes, hash_to_grant(group, result.node_hash), at_once).held_by_failed;
+}
+
+void PolicyReconciler::tell_of_nodes(const Object& live, const PolicyState& state, const std::set<std::string>& told) {
+  TroubledNodes now;
+  for (const auto& group : state.groups) {
+    for (const auto& setup : group.node_setups) {
+      if (setup.state == NodeSetupState::kSilent) now.silent.insert(setup.node);
+      if (setup.state == NodeSetupState::kFailed) now.failed.insert(setup.node);
+    }
+  }
+  std::optional<TroubledNodes> before;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto [known, fresh] = troubled_.try_emplace(kube::metadata(*live, "name"), now);
+    if (fresh && told_before(*live)) return;  // what the last operator has told
+    if (!fresh) before = std::exchange(known->second, now);
+  }
+  for (const auto& [reason, was, is, what] : {std::tuple("HeartbeatStale", before ? before->silent : std::set<std::string>(), now.silent,
+                                                         "The node program was not heard of for too long on"),
+                                              std::tuple("NodeConfigFailed", before ? before->failed : std::set<std::string>(), now.failed,
+                                                         "The runtime could not be configured on")}) {
+    std::vector<std::string> fresh;
+    std::ranges::set_difference(is, was, std::back_inserter(fresh));
+    if (fresh.empty() || told.contains(reason)) continue;
+    parts_.events.record(*live, kube::EventType::kWarning, reason, "Reconcile", fmt::format("{} {}.", what, few(fresh, 5)));
+  }
+}
+
 // After a start the status is as the last operator left it until its groups have been looked at and the agents asked; both lead back here.
 // Of a policy without our finalizer no group is looked at.
 bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desired, const PolicyEntry& entry) const {
@@ -122,6 +165,16 @@ bool PolicyReconciler::knows_enough(const std::string& name, const Desired& desi
   return !entry.guarded || std::ranges::all_of(desired.plan.groups, [&](const plan::Group& group) {
     return group.policy != name || state_.group(group.name).has_value();
   });
+}
+
+// Why pods get nothing, of a policy that wants them to. An installation without the webhook is no trouble for one that does not name
+// injection.
+std::string PolicyReconciler::webhook_trouble(const PolicyEntry& entry, const plan::PolicyOutcome* outcome) const {
+  if (!entry.accepted || outcome == nullptr || outcome->namespaces == 0) return {};
+  const auto& settings = entry.accepted->policy.spec.settings;
+  const bool named = entry.accepted->spec.contains("injection");
+  if (settings.injection.mode == model::InjectionMode::kOff || !(named || (options_.injects && !settings.go.upstreams.empty()))) return {};
+  return state_.webhook_trouble();
 }
 
 Result<Outcome> PolicyReconciler::write_status(const std::string& name, const Desired& desired, const PolicyEntry& entry,
@@ -135,11 +188,17 @@ Result<Outcome> PolicyReconciler::write_status(const std::string& name, const De
   if (entry.accepted) state.accepted_generation = entry.accepted->generation;
   state.outcome = desired.outcome(name);
   state.ns = parts_.cluster.ns();
+  state.webhook_trouble = webhook_trouble(entry, state.outcome);
+  state.maps_refused = state_.namespace_errors(name);
   std::optional<Error> apply_error = trouble == nullptr ? std::nullopt : std::optional(*trouble);
   Outcome outcome;
   for (const auto& group : desired.plan.groups) {
     if (group.policy != name) continue;
     state.groups.push_back(group_state(group, outcome.again));
+    const auto& registries = group.effective.settings.registries;
+    state.strict_in_vain =
+        state.strict_in_vain ||
+        (!parts_.installation.node_program && std::ranges::any_of(registries, [](const auto& one) { return !one.fallback_to_source; }));
     if (!apply_error) apply_error = node_trouble(state_, group);
   }
   if (apply_error) {
@@ -154,9 +213,13 @@ Result<Outcome> PolicyReconciler::write_status(const std::string& name, const De
     if (written.error().code == ErrorCode::kNotFound) return outcome;
     return fail(written.error());
   }
+  std::set<std::string> told;
+  const auto events = *written ? status_events(before, status) : std::vector<StatusEvent>();
+  for (const auto& event : events) told.insert(event.reason);
+  tell_of_nodes(live, state, told);
   if (!*written) return outcome;
   outcome.changed = "status";
-  for (const auto& event : status_events(before, status)) {
+  for (const auto& event : events) {
     parts_.events.record(*live, event.warning ? kube::EventType::kWarning : kube::EventType::kNormal, event.reason, "Reconcile",
                          event.note);
   }

@@ -1,6 +1,7 @@
 #include "operator/reconcile/state.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace cistern::reconcile {
 namespace {
@@ -10,7 +11,8 @@ bool same(const std::optional<Error>& a, const std::optional<Error>& b) {
 }
 
 bool same(const GroupResult& a, const GroupResult& b) {
-  return a.config_hash == b.config_hash && same(a.error, b.error) &&
+  return a.config_hash == b.config_hash && a.node_hash == b.node_hash && a.kept_in_fallback == b.kept_in_fallback &&
+         same(a.error, b.error) &&
          std::ranges::equal(a.missing, b.missing, [](const auto& x, const auto& y) { return x.path == y.path && x.reason == y.reason; });
 }
 
@@ -26,6 +28,18 @@ std::shared_ptr<const Desired> State::desired() const {
 void State::set_desired(std::shared_ptr<const Desired> desired) {
   const std::lock_guard lock(mutex_);
   desired_.swap(desired);  // the old one goes without the lock
+}
+
+std::set<std::string> State::always_fallback() const {
+  const std::lock_guard lock(mutex_);
+  return always_fallback_;
+}
+
+bool State::set_always_fallback(std::set<std::string> registries) {
+  const std::lock_guard lock(mutex_);
+  if (registries == always_fallback_) return false;
+  always_fallback_ = std::move(registries);
+  return true;
 }
 
 bool State::set_group(const std::string& group, GroupResult result) {
@@ -45,6 +59,44 @@ std::optional<GroupResult> State::group(const std::string& name) const {
 void State::forget_group(const std::string& name) {
   const std::lock_guard lock(mutex_);
   groups_.erase(name);
+}
+
+std::shared_ptr<const admission::Rules> State::rules() const {
+  const std::lock_guard lock(mutex_);
+  return rules_;
+}
+
+void State::set_rules(std::shared_ptr<const admission::Rules> rules) {
+  const std::lock_guard lock(mutex_);
+  rules_.swap(rules);
+}
+
+bool State::set_namespace_error(const std::string& ns, const std::optional<NamespaceError>& error) {
+  const std::lock_guard lock(mutex_);
+  if (!error) return namespace_errors_.erase(ns) != 0;
+  const auto [known, fresh] = namespace_errors_.try_emplace(ns, *error);
+  if (!fresh && known->second == *error) return false;
+  known->second = *error;
+  return true;
+}
+
+std::map<std::string, std::string> State::namespace_errors(const std::string& policy) const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> errors;
+  for (const auto& [ns, error] : namespace_errors_) {
+    if (error.policy == policy) errors.emplace(ns, error.message);
+  }
+  return errors;
+}
+
+bool State::set_webhook_trouble(const std::string& trouble) {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(webhook_trouble_, trouble) != trouble;
+}
+
+std::string State::webhook_trouble() const {
+  const std::lock_guard lock(mutex_);
+  return webhook_trouble_;
 }
 
 bool State::set_node_error(const std::string& node, const Error* error) {

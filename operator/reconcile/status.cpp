@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "operator/reconcile/conditions.hpp"
+#include "operator/reconcile/node_setups.hpp"
 
 namespace cistern::reconcile {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kGroupsShown = 16;
+constexpr std::size_t kRegistriesShown = 16;
 
 std::string timestamp(WallTime time) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
@@ -71,6 +73,23 @@ json group_json(const Agents::Group& group) {
   return one;
 }
 
+json nodes_json(const PolicyState& state, std::size_t selected) {
+  json nodes = {{"selected", selected}};
+  const auto setups = look_at_node_setups(state);
+  if (!setups.told) return nodes;
+  nodes["configured"] = setups.configured;
+  nodes["drifted"] = setups.drifted.size();
+  nodes["failed"] = setups.failed.size();
+  nodes["unsupported"] = setups.unsupported.size();
+  nodes["stale"] = setups.silent.size();
+  if (!setups.kept_in_fallback.empty()) {
+    std::vector<std::string> kept(setups.kept_in_fallback.begin(), setups.kept_in_fallback.end());
+    kept.resize(std::min(kept.size(), kRegistriesShown));
+    nodes["keptInFallback"] = std::move(kept);
+  }
+  return nodes;
+}
+
 }  // namespace
 
 json policy_status(const PolicyState& state, const CacheTotals& totals, WallTime now) {
@@ -81,7 +100,7 @@ json policy_status(const PolicyState& state, const CacheTotals& totals, WallTime
       {"observedGeneration", generation},
       {"conditions", conditions_json(state, agents, generation, now)},
       {"agents", {{"desired", selected}, {"ready", agents.in_force}, {"summary", fmt::format("{}/{}", agents.in_force, selected)}}},
-      {"nodes", {{"selected", selected}}},
+      {"nodes", nodes_json(state, selected)},
       {"cache", cache_json(totals)},
       {"groups", json::array()}};
   const auto shown = std::min(kGroupsShown, agents.groups.size());

@@ -36,6 +36,26 @@ struct AgentPod {
   std::string no_answer;              // why there is none, once it was asked: the probe's error
 };
 
+// How a node's runtime is set up, as the node's program and its silence tell.
+enum class NodeSetupState {
+  kConfigured,
+  kWaiting,      // on its way, or not heard of yet
+  kFailed,       // tried, and taken back
+  kUnsupported,  // somebody has to set something on the node first
+  kSilent,       // not heard of for too long
+  kReported,     // nodeConfig.mode Report: the message says what would be done
+  kOff,
+};
+struct NodeSetup {
+  std::string node;
+  NodeSetupState state = NodeSetupState::kWaiting;
+  bool reachable = true;
+  bool its_turn = false;  // it may change now
+  std::string message;
+  unsigned drift = 0;  // files that are not as they should be, and left so
+  std::vector<std::string> kept_in_fallback;
+};
+
 struct GroupState {
   std::string group;
   std::string region;
@@ -47,7 +67,11 @@ struct GroupState {
   // nodes have had the group's label for some seconds.
   std::optional<std::size_t> scheduled;
   std::vector<AgentPod> pods;
-  std::optional<std::string> refused;  // what the DaemonSet's controller said when it could not make a pod; none was made since
+  std::optional<std::string> refused;              // what the DaemonSet's controller said when it could not make a pod; none was made since
+  std::optional<model::NodeConfigMode> node_mode;  // nothing: nodes are not told anything (the node program is not installed)
+  std::vector<NodeSetup> node_setups;              // one for each node then
+  std::vector<std::string> kept_in_fallback;       // registries that shall be strict, and must not be in the whole group
+  bool held_by_failed = false;                     // nodes wait for their turn, which failed ones have
   std::vector<render::MissingReference> missing;
   std::optional<std::string> apply_error;  // its objects could not be made or written: the agent's or the API server's words
   bool apply_refused = false;              // invalid or forbidden: trying again alone does not help
@@ -61,7 +85,10 @@ struct PolicyState {
   std::vector<GroupState> groups;
   std::optional<std::string> apply_error;  // what is the policy's own (Service, NetworkPolicy, node labels) could not be written
   bool apply_refused = false;
-  std::string ns = "cistern-system";  // the operator's; messages name it
+  std::string webhook_trouble;                      // why new pods get nothing of it though it says so; empty: no reason is known
+  std::map<std::string, std::string> maps_refused;  // namespaces whose ConfigMaps could not be written, and why
+  bool strict_in_vain = false;                      // registries shall be strict, and no node program is installed
+  std::string ns = "cistern-system";                // the operator's; messages name it
 };
 
 // Counters outlive the agents that counted them: what the policy's agents have served since the operator knows them.
@@ -77,7 +104,8 @@ struct CacheTotals {
 // gives the very status that the object has. Ratios and sums are rounded so that they do not change with every request:
 //
 //   {"observedGeneration", "conditions": [{"type", "status", "reason", "message", "observedGeneration", "lastTransitionTime"}],
-//    "agents": {"desired", "ready", "summary": "2/3"}, "nodes": {"selected"},
+//    "agents": {"desired", "ready", "summary": "2/3"}, "nodes": {"selected"; where the node program is installed
+//       also "configured", "drifted", "failed", "unsupported", "stale", and "keptInFallback": [registries] if there are any},
 //    "cache": {"hitRatio": "0.97", absent before the first request; "storedBytes", "upstreamBytesSaved"},
 //    "groups": [{"name", "region", "profile", the two only where there is one; "nodes", "ready", "configHash"}], by name, at most 16,
 //    "groupsOmitted": those beyond, only if there are}

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <set>
 #include <string_view>
 #include <utility>
 
 #include "operator/kube/client.hpp"
+#include "operator/render/node_config.hpp"
 
 namespace cistern::reconcile {
 namespace {
@@ -98,7 +100,7 @@ void trim_node(Json& node) {
 }
 
 void trim_namespace(Json& ns) {
-  Json metadata = only(member(ns, "metadata"), {"name", "labels", "resourceVersion"});
+  Json metadata = only(member(ns, "metadata"), {"name", "labels", "resourceVersion", "deletionTimestamp"});
   ns = Json{{"metadata", std::move(metadata)}};
 }
 
@@ -123,6 +125,30 @@ void trim_pod(Json& pod) {
     if (const auto found = status.find(list); found != status.end()) kept[list] = container_states(*found);
   }
   pod = Json{{"metadata", std::move(metadata)}, {"spec", std::move(spec)}, {"status", std::move(kept)}};
+}
+
+void trim_system_pod(Json& pod) {
+  Json metadata = only(member(pod, "metadata"), {"name", "namespace", "resourceVersion"});
+  Json& spec = member(pod, "spec");
+  const auto priority = spec.is_object() ? spec.value("priorityClassName", "") : std::string();
+  Json registries = Json::array();
+  if (priority == "system-node-critical" || priority == "system-cluster-critical") {
+    std::set<std::string> names;
+    for (const auto* list : {"initContainers", "containers"}) {
+      for (const auto& container : spec.value(list, Json::array())) names.insert(render::registry_of_image(container.value("image", "")));
+    }
+    registries = names;
+  } else if (const auto kept = pod.find("registries"); kept != pod.end()) {
+    registries = std::move(*kept);  // it was trimmed before
+  }
+  pod = Json{{"metadata", std::move(metadata)}};
+  if (!registries.empty()) pod["registries"] = std::move(registries);
+}
+
+void trim_lease(Json& lease) {
+  Json metadata = only(member(lease, "metadata"), {"name", "namespace", "annotations", "resourceVersion"});
+  keep_ours(metadata, "annotations");
+  lease = Json{{"metadata", std::move(metadata)}};
 }
 
 void trim_event(Json& event) {

@@ -13,6 +13,10 @@ void trim_namespace(kube::Json& ns);
 // annotations of ours, nodeName, or the affinity while there is none, phase, podIP, whether it is ready, why it is not scheduled, how its
 // containers wait or end.
 void trim_pod(kube::Json& pod);
+// name, and of a system-critical pod `registries`: whence its images come.
+void trim_system_pod(kube::Json& pod);
+// name, namespace, our annotations.
+void trim_lease(kube::Json& lease);
 // What it is about, what it says and when.
 void trim_event(kube::Json& event);
 // Drops metadata.managedFields and kubectl's copy of what was applied; of a DaemonSet's status only observedGeneration and

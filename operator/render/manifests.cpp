@@ -16,7 +16,9 @@ using nlohmann::json;
 
 constexpr const char* kPeerKeyFile = "peer.key";
 // A node that goes to another group waits for its old agent.
-constexpr std::chrono::seconds kDrainTimeout{5};
+// While it has not come round that the pod ends, it is still asked; what is under way then gets the rest of five seconds.
+constexpr std::chrono::seconds kShutdownDelay{2};
+constexpr std::chrono::seconds kDrainTimeout{3};
 
 std::string peers_service(const plan::Group& group) { return fmt::format("cistern-{}-peers", group.name); }
 
@@ -29,6 +31,7 @@ config::Config group_config(const plan::Group& group, const Installation& instal
   config.listeners.node = on_host ? fmt::format("127.0.0.1:{}", kRuntimePort) : fmt::format("0.0.0.0:{}", kNodePort);
   config.listeners.pods = fmt::format("0.0.0.0:{}", pods_port(group));
   config.listeners.admin = fmt::format("0.0.0.0:{}", kAdminPort);
+  config.server.shutdown_delay = kShutdownDelay;
   config.server.drain_timeout = kDrainTimeout;
   config.storage.path = kCacheFolder;
   if (settings.peers.mode == model::PeersMode::kOff) return config;

@@ -52,7 +52,9 @@ struct Installation {
       "app.kubernetes.io/name=cistern,app.kubernetes.io/component=operator";  // who may ask agents' admin listener
   std::vector<std::string> metrics_namespaces;                                // whose pods may too, to collect metrics
   std::string cluster_domain = "cluster.local";
-  unsigned kubernetes_minor = 30;  // what the API server knows: 1.N
+  bool node_program = false;          // the DaemonSet cistern-node runs, so that nodes are told what to do
+  bool configure_containerd = false;  // see node::Config
+  unsigned kubernetes_minor = 30;     // what the API server knows: 1.N
 };
 
 // Contents of the Secrets and ConfigMaps in the operator's namespace that policies refer to.

@@ -1,6 +1,5 @@
 #include "operator/render/node_config.hpp"
 
-#include "operator/render/manifests.hpp"
 #include "operator/render/objects.hpp"
 
 namespace cistern::render {
@@ -28,6 +27,22 @@ node::Config node_config(const plan::Group& group, const std::set<std::string>& 
   config.configure_containerd = configure_containerd;
   config.hash = node::hash_of(config);
   return config;
+}
+
+nlohmann::json node_config_map(const node::Config& config, const Owner& owner, const Installation& installation) {
+  auto object = make_object("v1", "ConfigMap", std::string(node::kConfigMapPrefix) + config.group,
+                            object_labels(config.policy, config.group), owner, installation);
+  object["data"][std::string(node::kConfigKey)] = node::to_text(config);
+  return object;
+}
+
+// Source of the rule: distribution's reference grammar, as containerd and CRI-O read it.
+std::string registry_of_image(std::string_view image) {
+  const auto slash = image.find('/');
+  const auto first = image.substr(0, slash == std::string_view::npos ? 0 : slash);
+  const bool is_host = first.find_first_of(".:") != std::string_view::npos || first == "localhost";
+  if (!is_host || first == "index.docker.io") return "docker.io";
+  return std::string(first);
 }
 
 std::vector<std::string> kept_in_fallback(const plan::Group& group, const std::set<std::string>& always_fallback) {

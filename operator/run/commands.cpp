@@ -34,8 +34,18 @@ Commands::Commands(CLI::App& app)
   add(run_, "identity", settings_.identity, "Of this replica; default: the host's name and something random");
   add(run_, "metrics", settings_.metrics, "HOST:PORT of /metrics");
   add(run_, "health", settings_.health, "HOST:PORT of /healthz and /readyz");
+  add(run_, "webhook", settings_.webhook, "HOST:PORT of the injection webhook, over TLS; empty: nothing is injected into pods");
+  add(run_, "webhook-certificates", settings_.webhook_certificates,
+      "own: the operator makes and renews them; external: others (cert-manager) put them into the Secret cistern-webhook and the caBundle")
+      ->check(CLI::IsMember({"own", "external"}));
   add(run_, "resync", resync_, "How often everything is looked at again, changed or not");
   add(run_, "cleanup-timeout", cleanup_, "How long the deletion of a policy waits for pods and nodes that do not let go");
+  run_->add_flag("--node-program", installation.node_program, "The DaemonSet cistern-node runs: nodes are told what to do")
+      ->envname("CISTERN_NODE_PROGRAM");
+  run_->add_flag("--configure-containerd", installation.configure_containerd,
+                 "Nodes may set a missing config_path in containerd's config.toml, and restart it")
+      ->envname("CISTERN_CONFIGURE_CONTAINERD");
+  add(run_, "heartbeat-timeout", heartbeat_, "Without a word for so long a node's program counts as gone");
   add(run_, "log-level", log_level_, "trace, debug, info, warn, error or off");
 
   add(remove_, "kubeconfig", uninstall_.kubeconfig, "As for run");
@@ -53,6 +63,9 @@ std::optional<Result<void>> Commands::execute() {
     const auto cleanup = parse_duration(cleanup_);
     if (!cleanup) return fail(cleanup.error().in("--cleanup-timeout"));
     settings_.cleanup_limit = std::chrono::duration_cast<std::chrono::seconds>(*cleanup);
+    const auto heartbeat = parse_duration(heartbeat_);
+    if (!heartbeat) return fail(heartbeat.error().in("--heartbeat-timeout"));
+    settings_.heartbeat_limit = std::chrono::duration_cast<std::chrono::seconds>(*heartbeat);
     return run::run(settings_);
   }
   if (!remove_->parsed()) return std::nullopt;

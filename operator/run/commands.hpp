@@ -26,6 +26,7 @@ class Commands {
   UninstallSettings uninstall_;
   std::string resync_ = "10m";
   std::string cleanup_ = "2m";
+  std::string heartbeat_ = "5m";
   std::string timeout_ = "2m";
   std::string log_level_ = "info";
   CLI::App* run_;

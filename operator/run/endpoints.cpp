@@ -13,7 +13,12 @@ Awaitable<http::Response> Endpoints::metrics(const http::Request& request) const
 Awaitable<http::Response> Endpoints::health(const http::Request& request) const {
   if (request.path() == "/healthz") co_return http::Response::text(200, "ok");
   if (request.path() != "/readyz") co_return http::Response::text(404, "nothing here; this listener has /healthz and /readyz");
-  if (controllers_.has_synced()) co_return http::Response::text(200, "ready");
+  if (controllers_.has_synced()) {
+    if (!synced_since_) synced_since_ = clock_.steady();
+    const bool waits = serves_webhook_ && !controllers_.webhook_ready() && clock_.steady() - *synced_since_ < kWebhookGrace;
+    if (!waits) co_return http::Response::text(200, "ready");
+    co_return http::Response::text(503, "the webhook has no certificate yet (Secret cistern-webhook)");
+  }
   std::string why = "not everything has been listed yet";
   for (const auto& line : controllers_.cluster().troubles()) why += "\n" + line;
   co_return http::Response::text(503, why);

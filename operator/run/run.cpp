@@ -18,6 +18,7 @@
 #include "base/clock.hpp"
 #include "base/encoding.hpp"
 #include "base/version.hpp"
+#include "operator/admission/endpoint.hpp"
 #include "operator/kube/configuration.hpp"
 #include "operator/kube/leader_election.hpp"
 #include "operator/reconcile/controllers.hpp"
@@ -33,6 +34,7 @@ using std::chrono::seconds;
 constexpr unsigned kOldestMinor = 30;
 constexpr seconds kStopLimit{12};  // below a pod's usual grace period
 constexpr milliseconds kDrainLimit{500};
+constexpr seconds kWebhookLinger{2};
 constexpr milliseconds kGiveBack{30000};
 constexpr milliseconds kLookForSync{500};
 constexpr seconds kElectionCall{4};  // below half of the renew deadline, so that one call that hangs does not lose the Lease
@@ -107,6 +109,21 @@ void give_back_memory(const reconcile::Controllers& controllers, const std::stop
   }
 }
 
+// Bound, not started; null where the webhook is off. `options` then lead to it.
+Result<std::unique_ptr<http::Server>> open_webhook(admission::Endpoint& reviews, const Settings& settings,
+                                                   reconcile::WebhookOptions& options) {
+  if (settings.webhook.empty()) return nullptr;
+  auto opened = admission::open_server(reviews, settings.webhook);
+  if (!opened) return fail(opened.error().in("--webhook"));
+  options.enabled = true;
+  options.external_certificates = settings.webhook_certificates == "external";
+  options.use_rules = [&reviews](std::shared_ptr<const admission::Rules> rules) { reviews.use(std::move(rules)); };
+  options.use_certificate = [server = opened->get()](const std::string& cert, const std::string& key) {
+    return server->use_certificate(0, cert, key);
+  };
+  return opened;
+}
+
 }  // namespace
 
 Result<void> run(Settings settings) {
@@ -136,14 +153,20 @@ Result<void> run(Settings settings) {
   const auto probe = reconcile::make_agent_probe();
   reconcile::ControllersOptions options;
   options.policy.cleanup_limit = settings.cleanup_limit;
+  options.policy.silence = settings.heartbeat_limit;
   options.resync = settings.resync;
   options.namespace_pod_security = settings.namespace_pod_security;
+  admission::Endpoint reviews(
+      [&](unsigned code, std::chrono::microseconds took) { metrics.reviewed(admission::kWebhookPath, code, took); });
+  auto webhook = open_webhook(reviews, settings, options.webhook);
+  if (!webhook) return fail(webhook.error());
   reconcile::Controllers controllers(counting, clock, *events, metrics, *probe, settings.installation, options);
 
-  const Endpoints endpoints(metrics, controllers);
+  const Endpoints endpoints(metrics, controllers, clock, options.webhook.enabled);
   auto server = open_server(endpoints, settings.metrics, settings.health);
   if (!server) return fail(server.error());
   (*server)->start();
+  if (*webhook) (*webhook)->start();
   metrics.leader(settings.lease, false);
   controllers.start();
   const std::jthread trimming([&](const std::stop_token& ended) { give_back_memory(controllers, ended); });
@@ -176,6 +199,11 @@ Result<void> run(Settings settings) {
   }
   end_requests();
   controllers.stop();
+  if (*webhook) {
+    // API servers ask this replica until they have heard that it ends; it answers by what was known last.
+    std::this_thread::sleep_for(kWebhookLinger);
+    (*webhook)->drain(kDrainLimit);
+  }
   (*server)->drain(kDrainLimit);
   return {};
 }

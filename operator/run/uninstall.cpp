@@ -2,46 +2,47 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <thread>
 
 #include "base/version.hpp"
 #include "operator/kube/configuration.hpp"
 #include "operator/reconcile/apply.hpp"
+#include "operator/reconcile/cluster.hpp"
 #include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/environment_maps.hpp"
+#include "operator/run/uninstall_steps.hpp"
 
 namespace cistern::run {
 namespace {
 
 using kube::Json;
-using std::chrono::milliseconds;
 
-constexpr milliseconds kLook{500};
-constexpr int kTries = 3;
+// Of all the time that there is.
+constexpr double kForOperator = 0.25;
+constexpr double kForAgents = 0.65;
 
 class Uninstall {
  public:
   Uninstall(kube::Client& client, const Clock& clock, const UninstallSettings& settings, const std::function<void(const std::string&)>& say)
-      : client_(client),
-        clock_(clock),
-        settings_(settings),
-        say_(say),
-        waits_until_(Deadline::after(clock, settings.timeout / 2)),
-        ends_(Deadline::after(clock, settings.timeout)) {}
+      : client_(client), settings_(settings), steps_(client, clock, settings, say) {}
 
   Result<void> run() {
     if (auto checked = check_release(); !checked) return checked;
+    remove_webhook();
     stop_operator();
+    restore_nodes(steps_);
     for (const auto* resource : {&kube::kDaemonSets, &kube::kServices, &kube::kSecrets, &kube::kNetworkPolicies, &kube::kConfigMaps}) {
-      remove_ours(*resource);
+      remove_ours(*resource, settings_.ns);
     }
+    remove_ours(kube::kConfigMaps, "");  // what pods of injected namespaces read
     wait_for_agents();
-    free_nodes();
+    remove_node_programs(steps_);
+    forget_nodes(steps_);
     free_policies();
     restore_pod_security();
     remove_lease();
-    if (failures_.empty()) return {};
+    if (steps_.failures().empty()) return {};
     std::string text = "not everything could be removed; run `helm uninstall` again, or remove by hand:";
-    for (const auto& failure : failures_) text += "\n  " + failure;
+    for (const auto& failure : steps_.failures()) text += "\n  " + failure;
     return fail(ErrorCode::kUnavailable, "{}", text);
   }
 
@@ -59,102 +60,55 @@ class Uninstall {
                 settings_.deployment, settings_.helm_release, settings_.ns);
   }
 
-  std::vector<Json> list(const kube::Resource& resource, const kube::Selection& selection, const char* what) {
-    auto listed = client_.list(resource, selection);
-    if (listed) return listed->value("items", Json::array()).get<std::vector<Json>>();
-    if (listed.error().code != ErrorCode::kNotFound) failures_.push_back(fmt::format("{}: {}", what, listed.error().message));
-    return {};
-  }
-
-  // Again after a conflict or a passing trouble, while there is time.
-  template <class Write>
-  bool write(const std::string& what, const Write& attempt) {
-    Error last;
-    for (int i = 0; i < kTries && (i == 0 || !ends_.passed(clock_)); ++i) {
-      const auto written = attempt();
-      if (written || written.error().code == ErrorCode::kNotFound) return true;
-      last = written.error();
-      if (last.code == ErrorCode::kInvalid || last.code == ErrorCode::kForbidden) break;
-      std::this_thread::sleep_for(kLook);
-    }
-    failures_.push_back(fmt::format("{}: {}", what, last.message));
-    return false;
-  }
-
-  // Looks until `count` is none or the time for waiting is over; what is left then.
-  template <class Look>
-  std::vector<std::string> wait_until_gone(const Look& look) {
-    auto left = look();
-    while (!left.empty() && !waits_until_.passed(clock_)) {
-      std::this_thread::sleep_for(kLook);
-      left = look();
-    }
-    return left;
-  }
-
-  std::vector<std::string> pods(const std::string& selector) {
-    const auto listed = client_.list(kube::kPods, {settings_.ns, selector, ""});
-    if (!listed) return {fmt::format("(unknown: {})", listed.error().message)};
-    std::vector<std::string> names;
-    for (const auto& pod : listed->value("items", Json::array())) {
-      const auto node = pod.value("spec", Json::object()).value("nodeName", "");
-      names.push_back(fmt::format("{} on node {}", kube::metadata(pod, "name"), node.empty() ? "(none)" : node));
-    }
-    return names;
-  }
-
   void stop_operator() {
     const auto what = fmt::format("Deployment {}", settings_.deployment);
-    if (!write(what, [&] {
+    if (!steps_.write(what, [&] {
           return client_.merge_patch(kube::kDeployments, {settings_.ns, settings_.deployment}, Json{{"spec", {{"replicas", 0}}}}, {});
         })) {
       return;
     }
-    say_(fmt::format("{}: scaled to 0", what));
-    for (const auto& pod : wait_until_gone([&] { return pods(settings_.operator_selector); })) {
-      say_(fmt::format("the operator's pod {} has not ended; going on", pod));
+    steps_.say(fmt::format("{}: scaled to 0", what));
+    for (const auto& pod : steps_.wait_until_gone(kForOperator, "the operator", [&] { return steps_.pods(settings_.operator_selector); })) {
+      steps_.say(fmt::format("the operator's pod {} has not ended; going on", pod));
     }
   }
 
-  void remove_ours(const kube::Resource& resource) {
+  // Nothing asks it any more, and every pod that is made would wait for it.
+  void remove_webhook() {
+    const kube::ObjectKey key{"", reconcile::kWebhookName};
+    if (steps_.write("MutatingWebhookConfiguration " + key.name, [&] { return client_.remove(kube::kMutatingWebhooks, key); })) {
+      steps_.say("webhook: gone");
+    }
+  }
+
+  void remove_ours(const kube::Resource& resource, const std::string& ns) {
     std::size_t count = 0;
     const auto selector = std::string(render::kPolicyOfObject);
-    for (const auto& object : list(resource, {settings_.ns, selector, ""}, "list what is ours")) {
-      if (!reconcile::is_ours(object)) continue;
+    for (const auto& object : steps_.list(resource, {ns, selector, ""}, "list what is ours")) {
       const auto key = kube::key_of(object);
-      if (write(fmt::format("{} {}", resource.kind, key.to_string()), [&] { return client_.remove(resource, key); })) ++count;
+      if (!reconcile::is_ours(object) || (key.ns != steps_.settings().ns && !reconcile::is_environment_map(key.name))) continue;
+      if (steps_.write(fmt::format("{} {}", resource.kind, key.to_string()), [&] { return client_.remove(resource, key); })) ++count;
     }
-    say_(fmt::format("{}: {} deleted", resource.plural, count));
+    steps_.say(fmt::format("{}{}: {} deleted", resource.plural, ns.empty() ? " of other namespaces" : "", count));
   }
 
   void wait_for_agents() {
-    const auto left = wait_until_gone([&] { return pods(std::string(render::kGroupOfObject)); });
-    if (left.empty()) say_("agents: all ended");
-    for (const auto& pod : left) say_(fmt::format("agent {} has not ended; it goes when its node answers, or with its Node object", pod));
-  }
-
-  void free_nodes() {
-    std::size_t count = 0;
-    const std::string label(render::kGroupLabel);
-    for (const auto& node : list(kube::kNodes, {"", label, ""}, "list nodes")) {
-      const auto key = kube::key_of(node);
-      if (write(fmt::format("label {} of node {}", label, key.name), [&] {
-            return client_.merge_patch(kube::kNodes, key, Json{{"metadata", {{"labels", {{label, nullptr}}}}}}, {});
-          })) {
-        ++count;
-      }
+    const auto left = steps_.wait_until_gone(kForAgents, "agents", [&] { return steps_.pods(std::string(render::kGroupOfObject)); });
+    if (left.empty()) steps_.say("agents: all ended");
+    for (const auto& pod : left) {
+      steps_.say(fmt::format("agent {} has not ended; it goes when its node answers, or with its Node object", pod));
     }
-    say_(fmt::format("nodes: {} labels removed", count));
   }
 
   // Also the status, which would tell of agents that are gone.
   void free_policies() {
     std::size_t count = 0;
-    for (const auto& policy : list(kube::kMirrorPolicies, {}, "list policies")) {
+    for (const auto& policy : steps_.list(kube::kMirrorPolicies, {}, "list policies")) {
       const auto key = kube::key_of(policy);
-      if (write(fmt::format("finalizer {} of MirrorPolicy {}", reconcile::kFinalizer, key.name), [&] { return free_policy(key); })) ++count;
+      if (steps_.write(fmt::format("finalizer {} of MirrorPolicy {}", reconcile::kFinalizer, key.name), [&] { return free_policy(key); }))
+        ++count;
     }
-    say_(fmt::format("policies: {} kept, free to be deleted", count));
+    steps_.say(fmt::format("policies: {} kept, free to be deleted", count));
   }
 
   Result<void> free_policy(const kube::ObjectKey& key) {
@@ -163,7 +117,7 @@ class Uninstall {
     if (policy->contains("status")) {
       // What can not be done here is no reason to keep the finalizer.
       const auto cleared = client_.merge_patch(kube::kMirrorPolicies, key, Json{{"status", nullptr}}, "status");
-      if (!cleared) say_(fmt::format("the status of policy {} stays: {}", key.name, cleared.error().message));
+      if (!cleared) steps_.say(fmt::format("the status of policy {} stays: {}", key.name, cleared.error().message));
     }
     const auto& metadata = policy->at("metadata");
     Json finalizers = metadata.value("finalizers", Json::array());
@@ -187,26 +141,22 @@ class Uninstall {
       const auto former = kube::annotation(*ns, noted);
       metadata["labels"][label] = former.empty() ? Json() : Json(former);
     }
-    if (write("Pod Security label of namespace " + settings_.ns, [&] {
+    if (steps_.write("Pod Security label of namespace " + settings_.ns, [&] {
           return client_.merge_patch(kube::kNamespaces, key, Json{{"metadata", metadata}}, {});
         })) {
-      say_("namespace: its Pod Security label is as it was");
+      steps_.say("namespace: its Pod Security label is as it was");
     }
   }
 
   void remove_lease() {
-    if (write("Lease " + settings_.lease, [&] { return client_.remove(kube::kLeases, {settings_.ns, settings_.lease}, {}); })) {
-      say_("lease: gone");
+    if (steps_.write("Lease " + settings_.lease, [&] { return client_.remove(kube::kLeases, {settings_.ns, settings_.lease}, {}); })) {
+      steps_.say("lease: gone");
     }
   }
 
   kube::Client& client_;
-  const Clock& clock_;
   const UninstallSettings& settings_;
-  const std::function<void(const std::string&)>& say_;
-  const Deadline waits_until_;
-  const Deadline ends_;
-  std::vector<std::string> failures_;
+  UninstallSteps steps_;
 };
 
 }  // namespace

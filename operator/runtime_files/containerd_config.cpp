@@ -59,6 +59,12 @@ void read_file(const fs::path& root, const fs::path& file, int depth, Containerd
   for (const char* section : kSections) {
     if (const auto* registry = registry_of(*parsed, section)) read_registry(*registry, out);
   }
+  for (const char* section : kSections) {
+    const auto plugin = (*parsed)["plugins"][section];
+    for (const auto& said : {plugin["sandbox_image"].value<std::string>(), plugin["pinned_images"]["sandbox"].value<std::string>()}) {
+      if (said) out.sandbox_image = *said;
+    }
+  }
   if (depth == kDeepest) return;
   for (const auto& import : texts_at(*parsed, "imports")) {
     for (const auto& next : imported(root, file, import)) read_file(root, next, depth + 1, out);

@@ -18,6 +18,7 @@ struct ContainerdConfig {
   std::optional<std::string> config_path;                   // as it is written; nothing: not said. May be several with ':'
   std::map<std::string, std::vector<std::string>> mirrors;  // registry.mirrors: name → endpoints
   bool has_configs = false;                                 // registry.configs
+  std::string sandbox_image;                                // sandbox_image, or pinned_images.sandbox of 2.x; empty: not said
   std::vector<std::string> problems;                        // files that can not be read or parsed: containerd would not start with them
 
   // The folders of config_path.

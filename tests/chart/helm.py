@@ -24,6 +24,11 @@ EVERYTHING = {
         "podAnnotations": {"example.com/a": "b"},
         "podLabels": {"example.com/c": "d"},
     },
+    "webhook": {"excludedNamespaces": ["legacy"], "certManager": {"enabled": True, "issuerRef": {"kind": "ClusterIssuer", "name": "corp"}}},
+    "node": {
+        "runtimes": ["containerd"], "extraPaths": ["/etc/cri/certs.d"], "configureContainerd": True, "metricsAddress": "0.0.0.0", "metricsPort": 9100,
+        "tolerations": [{"key": "a", "operator": "Exists"}], "maxUnavailable": 3,
+    },
     "monitoring": {
         "namespaces": ["monitoring", "observability"],
         "serviceMonitor": {"enabled": True, "interval": "10s", "labels": {"release": "prometheus"}},
@@ -37,8 +42,11 @@ NOTHING_OPTIONAL = {
     "crd": {"install": False},
     "namespace": {"podSecurity": ""},
     "admissionPolicy": {"enabled": False},
+    "node": {"enabled": False, "metricsAddress": ""},
+    "webhook": {"enabled": False},
 }
-ALL_VALUES = {"defaults": {}, "everything": EVERYTHING, "nothing_optional": NOTHING_OPTIONAL}
+SELF_SIGNED = {"webhook": {"certManager": {"enabled": True}}}
+ALL_VALUES = {"defaults": {}, "everything": EVERYTHING, "nothing_optional": NOTHING_OPTIONAL, "self_signed": SELF_SIGNED}
 
 
 def helm(*arguments, values=None):

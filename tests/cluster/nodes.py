@@ -42,10 +42,10 @@ class Nodes(Cistern):
         runtime_files.wait_configured(self.cluster)
 
     def change(self, **spec):
-        """Another policy, once the nodes have it."""
-        before = runtime_files.wanted_hash(self.cluster)
+        """Another policy, once agents and nodes have it."""
         self.apply(node_policy(**spec))
-        runtime_files.wait_configured(self.cluster, but=before)
+        self.wait_ready()
+        runtime_files.wait_configured(self.cluster)
 
 
 @pytest.fixture(scope="session")

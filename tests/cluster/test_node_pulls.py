@@ -32,10 +32,11 @@ def test_both_nodes_start_a_pod_at_once_with_one_fetch_of_its_image(configured, 
     pulls.wait_running(cluster, *pods)
     seen = cluster.world.settled()[begun:]
     counts = pulls.blobs(seen, "team/both")
-    assert len(counts) >= 3 and set(counts.values()) == {1}, counts
+    # A configuration and a layer; the other layer is on the nodes already.
+    assert len(counts) >= 2 and set(counts.values()) == {1}, counts
     assert all(is_agent(cluster, each.client) for each in seen), "no node went to the registry itself"
     for node in NODES:
-        # A manifest by tag, one by digest or not, a configuration and two layers.
+        # A manifest by tag and by digest, a configuration and a layer.
         assert metric(configured, node, "cistern_requests_total", ecosystem="oci") - before[node] >= 4, node
     pulls.remove(cluster, *pods)
 

@@ -44,6 +44,18 @@ TEST_F(HttpLifecycle, OnSigtermDownloadsFinishNewConnectionsAreRefusedAndTheExit
   EXPECT_EQ(agent->process().wait(std::chrono::seconds(10)), 0);
 }
 
+TEST_F(HttpLifecycle, WhoHasNotHeardOfTheEndYetIsStillAnsweredForTheShutdownDelay) {
+  setup.server = "shutdownDelay: 2s, drainTimeout: 500ms";
+  start();
+  const auto begun = std::chrono::steady_clock::now();
+  agent->process().signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return get(agent->admin(), "/readyz").status == 503u; }));
+  EXPECT_EQ(get(agent->node(), "/healthz").status, 200u) << "by a new connection";
+  EXPECT_TRUE(eventually([&] { return !Connection(agent->node()).connected(); }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(1900));
+  EXPECT_EQ(agent->process().wait(std::chrono::seconds(10)), 0);
+}
+
 TEST_F(HttpLifecycle, AClientThatNeverFinishesDoesNotKeepItFromStopping) {
   setup.server = "drainTimeout: 500ms";
   const Blob blob(noise(4 << 20, 7));

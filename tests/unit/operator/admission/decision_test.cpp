@@ -174,6 +174,16 @@ TEST(Decision, gives_a_container_with_env_from_ours_as_the_first_of_them_and_no_
   EXPECT_THAT(decision.variables, ElementsAre("GONOPROXY", "GOPROXY"));
 }
 
+TEST(Decision, refers_to_no_config_map_where_the_namespace_has_opted_out_and_has_none) {
+  const auto rules = rules_with("", {"shop", {{"cistern.dev/inject", "false"}}});
+  const auto before = test::labelled(pod({{{"name", "a"}, {"envFrom", {{{"secretRef", {{"name", "own"}}}}}}}, {{"name", "b"}}}), "true");
+  const auto decision = decide(rules, "shop", before);
+  const auto after = patched(before, decision);
+  EXPECT_EQ(after["spec"]["containers"][0], before["spec"]["containers"][0]);
+  EXPECT_NE(test::env(after, "GOPROXY", 1), "<none>");
+  EXPECT_THAT(decision.notes, Contains(HasSubstr("container a has envFrom")));
+}
+
 TEST(Decision, refers_to_the_config_map_that_is_made_for_the_pods_profile) {
   const auto rules = rules_with("profiles: {dev: {}, prod: {}}", {"shop", {{"cistern.dev/profile", "prod"}}});
   const auto maps = environment_maps(rules, "shop");

@@ -138,6 +138,13 @@ TEST(EnvironmentMaps, have_one_for_the_namespace_and_one_for_each_other_profile)
     EXPECT_THAT(environment_maps(rules, none), IsEmpty()) << none;
 }
 
+TEST(EnvironmentMaps, are_not_there_where_the_namespace_has_opted_out) {
+  const auto rules =
+      rules_of(policy("name: p", kGo), {{"out", {{"cistern.dev/inject", "false"}}}, {"in", {{"cistern.dev/inject", "true"}}}});
+  EXPECT_THAT(environment_maps(rules, "out"), IsEmpty());
+  EXPECT_THAT(environment_maps(rules, "in"), ElementsAre(Key("cistern-env")));
+}
+
 TEST(EnvironmentMaps, are_not_there_for_what_is_off_or_overwrites_or_says_nothing) {
   for (const auto* spec : {"injection: {mode: Off}", "injection: {overwrite: true}"}) {
     EXPECT_THAT(environment_maps(rules_of(policy("name: p", std::string(kGo) + ", " + spec), {{"shop", {}}}), "shop"), IsEmpty()) << spec;

@@ -40,6 +40,14 @@ const Row kRows[] = {
        s.drifted = true;
      },
      Action::kRepair, "Waiting"},
+    {"ToldToLetGo", [](Situation& s) { s.granted = "none"; }, Action::kRestore, "Restored"},
+    {"ToldToLetGoAndHasNothing",
+     [](Situation& s) {
+       s.granted = "none";
+       s.has_something = false;
+       s.applied = "";
+     },
+     Action::kKeep, "Restored"},
     {"Resting", [](Situation& s) { s.resting = true; }, Action::kKeep, "Failed"},
     {"InForce",
      [](Situation& s) {

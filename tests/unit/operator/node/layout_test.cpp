@@ -53,6 +53,40 @@ class LayoutTest : public testing::Test {
   std::optional<Keeper> keeper_;
 };
 
+// After a reboot its image is pulled before any agent runs.
+TEST_F(LayoutTest, TheSandboxImagesRegistryIsNeverStrict) {
+  const auto kept = [&](const HostFacts& facts) {
+    const auto config = config_with({{"registry.k8s.io", true}, {"registry.example:5000", true}, {"quay.io", true}});
+    const auto detection = detect(tree_.root(), facts, config, kConfigFile);
+    std::vector<std::string> names;
+    for (const auto& registry : config.registries) {
+      if (!detection.may_be_strict(registry.name)) names.push_back(registry.name);
+    }
+    const auto layout = lay(config, facts);
+    for (const auto& file : layout.files) {
+      const bool soft = file.path == kCerts + (names.empty() ? "" : names.front()) + "/hosts.toml";
+      if (facts.runtime.starts_with("containerd")) EXPECT_EQ(file.content == file.fallback, soft) << file.path;
+    }
+    return names;
+  };
+  EXPECT_THAT(kept(kContainerd), ElementsAre("registry.k8s.io")) << "the runtime's default";
+  tree_.write(
+      kConfigFile,
+      "version = 2\nimports = ['/etc/containerd/conf.d/*.toml']\n[plugins.'io.containerd.grpc.v1.cri']\nsandbox_image = 'quay.io/pause:3'\n"
+      "[plugins.'io.containerd.grpc.v1.cri'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
+  EXPECT_THAT(kept(kContainerd), ElementsAre("quay.io"));
+  tree_.write("/etc/containerd/conf.d/pause.toml",
+              "[plugins.'io.containerd.grpc.v1.cri']\nsandbox_image = 'registry.example:5000/pause:3'\n");
+  EXPECT_THAT(kept(kContainerd), ElementsAre("registry.example:5000"));
+  tree_.write(kConfigFile,
+              "version = 3\n[plugins.'io.containerd.cri.v1.images'.pinned_images]\nsandbox = 'quay.io/pause:3'\n"
+              "[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/etc/containerd/certs.d'\n");
+  EXPECT_THAT(kept(kContainerd22), ElementsAre("quay.io"));
+  EXPECT_THAT(kept(kCrio), ElementsAre("registry.k8s.io"));
+  tree_.write("/etc/crio/crio.conf.d/10-pause.conf", "[crio.image]\npause_image = \"registry.example:5000/pause\"\n");
+  EXPECT_THAT(kept(kCrio), ElementsAre("registry.example:5000"));
+}
+
 TEST_F(LayoutTest, AFileForEachRegistryStrictOnesLast) {
   const auto layout = lay(config_with({{"strict.example", true}, {"docker.io", false}, {"registry.example:5000", false}}));
   ASSERT_EQ(layout.files.size(), 3U);

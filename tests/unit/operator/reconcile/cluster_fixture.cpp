@@ -66,13 +66,14 @@ bool RecordedEvents::has(const std::string& part) const {
   return std::ranges::any_of(lines(), [&](const std::string& line) { return line.find(part) != std::string::npos; });
 }
 
-Operator::Operator(const kube::Configuration& configuration, AgentProbe& probe, ControllersOptions options) {
+Operator::Operator(const kube::Configuration& configuration, AgentProbe& probe, ControllersOptions options, bool node_program) {
   client_ = std::move(*kube::make_client(configuration, {}));
   counting_ = std::make_unique<CountingClient>(*client_, metrics_);
   render::Installation installation;
   installation.ns = kNs;
   installation.image = "registry.example/cistern:test";
   installation.kubernetes_minor = 34;
+  installation.node_program = node_program;
   controllers_ = std::make_unique<Controllers>(*counting_, clock_, events_, metrics_, probe, installation, std::move(options));
   controllers_->start();
 }
@@ -124,9 +125,9 @@ void ClusterTest::SetUp() {
   daemon_sets_ = std::make_unique<DaemonSets>(*client_, kNs);
 }
 
-Operator& ClusterTest::start_operator(ControllersOptions options) {
+Operator& ClusterTest::start_operator(ControllersOptions options, bool node_program) {
   options.policy.settle = std::chrono::seconds(0);
-  operator_ = std::make_unique<Operator>(backend_->configuration(), *daemon_sets_, std::move(options));
+  operator_ = std::make_unique<Operator>(backend_->configuration(), *daemon_sets_, std::move(options), node_program);
   operator_->lead();
   return *operator_;
 }

@@ -47,7 +47,8 @@ class RecordedEvents final : public kube::EventRecorder {
 // One replica, in this process.
 class Operator {
  public:
-  Operator(const kube::Configuration& configuration, AgentProbe& probe, ControllersOptions options = {});
+  // `node_program`: nodes are told what to do.
+  Operator(const kube::Configuration& configuration, AgentProbe& probe, ControllersOptions options = {}, bool node_program = false);
   ~Operator() { stop(); }
 
   void lead();  // at once, without an election
@@ -76,7 +77,7 @@ class ClusterTest : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override;
 
-  Operator& start_operator(ControllersOptions options = {});
+  Operator& start_operator(ControllersOptions options = {}, bool node_program = false);
   void stop_operator() { operator_.reset(); }
 
   void add_node(const std::string& name, Json labels = Json::object());

@@ -21,11 +21,12 @@ class DenyingClient final : public kube::Client {
   DenyingClient(kube::Client& client, const kube::Resource& denied) : client_(client), denied_(denied) {}
 
   std::atomic<bool> denies = true;
+  std::atomic<bool> denies_list = false;
 
   Result<kube::Version> server_version() override { return client_.server_version(); }
   Result<Json> get(const kube::Resource& resource, const kube::ObjectKey& key) override { return client_.get(resource, key); }
   Result<Json> list(const kube::Resource& resource, const kube::Selection& selection) override {
-    if (resource == kube::kCoreEvents && denied_ == resource) return forbidden();
+    if (denies_list && denied_ == resource) return forbidden();
     return client_.list(resource, selection);
   }
   Result<Json> create(const kube::Resource& resource, const Json& object) override { return client_.create(resource, object); }
@@ -109,6 +110,7 @@ TEST(ClusterKnown, AllThatIsNeededIsKnownWithoutTheRightToReadEvents) {
   configuration.server = server.url();
   const auto client = std::move(*kube::make_client(configuration, {}));
   DenyingClient denying(*client, kube::kCoreEvents);
+  denying.denies_list = true;
   const SystemClock clock;
   Cluster cluster(denying, clock, kNs, {});
   cluster.start();
@@ -117,6 +119,53 @@ TEST(ClusterKnown, AllThatIsNeededIsKnownWithoutTheRightToReadEvents) {
   EXPECT_THAT(cluster.troubles(), testing::IsEmpty());
   cluster.stop();
 }
+
+// With the webhook served, without one of the rights that only it needs: the rest is as ever, and the policy says what is amiss.
+class InjectionDenialTest : public testing::TestWithParam<Denial> {};
+
+TEST_P(InjectionDenialTest, LeavesTheRestAndIsToldByTheStatus) {
+  fakes::ApiServer server;
+  server.put(kube::kNodes, Json{{"metadata", {{"name", "n1"}}}});
+  server.put(kube::kNamespaces, Json{{"metadata", {{"name", "shop"}}}});
+  server.put(kube::kMutatingWebhooks, Json{{"metadata", {{"name", kWebhookName}}}, {"webhooks", {{{"name", "pods.cistern.dev"}}}}});
+  server.put(kube::kMirrorPolicies,
+             Json{{"metadata", {{"name", "default"}}}, {"spec", {{"go", {{"upstreams", {{{"url", "https://proxy.example"}}}}}}}}});
+  kube::Configuration configuration;
+  configuration.server = server.url();
+  const auto client = std::move(*kube::make_client(configuration, {}));
+  DenyingClient denying(*client, GetParam().resource);
+  denying.denies_list = std::string(GetParam().name).ends_with("_read");
+  const SystemClock clock;
+  RecordedEvents events;
+  Metrics metrics("test");
+  const auto probe = make_agent_probe();
+  render::Installation installation;
+  installation.ns = kNs;
+  installation.image = "registry.example/cistern:test";
+  ControllersOptions options;
+  options.webhook.enabled = true;
+  Controllers controllers(denying, clock, events, metrics, *probe, installation, options);
+  controllers.start();
+  std::jthread leading([&](const std::stop_token& stop) { controllers.lead(stop); });
+  const auto degraded = [&] {
+    const auto policy = server.object(kube::kMirrorPolicies, {"", "default"});
+    for (const auto& one : policy->value("status", Json::object()).value("conditions", Json::array())) {
+      if (one.at("type") == "Degraded") return fmt::format("{} {}", one.value("reason", ""), one.value("message", ""));
+    }
+    return std::string();
+  };
+  EXPECT_TRUE(fakes::eventually([&] { return degraded().starts_with("WebhookUnavailable"); })) << degraded();
+  EXPECT_THAT(degraded(), testing::HasSubstr(std::string(GetParam().resource.plural) + ": 403"));
+  EXPECT_TRUE(fakes::eventually([&] { return server.object(kube::kDaemonSets, {kNs, "cistern-default"}).has_value(); }));
+  leading.request_stop();
+  leading.join();
+  controllers.stop();
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, InjectionDenialTest,
+                         testing::Values(Denial{"webhooks_write", kube::kMutatingWebhooks},
+                                         Denial{"webhooks_read", kube::kMutatingWebhooks}, Denial{"endpoints_read", kube::kEndpointSlices}),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 INSTANTIATE_TEST_SUITE_P(Of, DenialTest,
                          testing::Values(Denial{"policies", kube::kMirrorPolicies}, Denial{"nodes", kube::kNodes},

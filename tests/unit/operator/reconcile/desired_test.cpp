@@ -56,6 +56,30 @@ TEST_F(DesiredTest, AFirstPlanChangesEverything) {
   EXPECT_EQ(desired_->group_of("unknown"), "");
 }
 
+TEST_F(DesiredTest, AReplicaThatFollowsHasInForceWhatTheLeaderAccepted) {
+  plan();
+  config_maps_["cistern-accepted-default"] = std::make_shared<const Json>(accepted_config_map(*desired_->policy("default"), "ns"));
+  input_.policies = {policy("default", 2, {{"retries", 7}})};
+  input_.follows = true;
+  const auto before = desired_->policy("default")->accepted;
+  plan();
+  EXPECT_EQ(desired_->policy("default")->accepted, before) << "the leader has not taken generation 2 yet, and is not read anew";
+  input_.follows = false;
+  plan();
+  EXPECT_EQ(desired_->policy("default")->accepted->generation, 2U);
+  // The leader has taken it, which this one has never seen, and the newest is not valid.
+  config_maps_["cistern-accepted-default"] = std::make_shared<const Json>(accepted_config_map(*desired_->policy("default"), "ns"));
+  forget();
+  input_.follows = true;
+  input_.policies = {policy("default", 3, {{"retries", -1}})};
+  plan();
+  EXPECT_EQ(desired_->policy("default")->accepted->generation, 2U);
+  // One of an earlier policy of the same name says nothing.
+  input_.policies = {policy("default", 1, Json::object(), "other")};
+  plan();
+  EXPECT_EQ(desired_->policy("default")->accepted->generation, 1U);
+}
+
 TEST_F(DesiredTest, TheSamePlanAgainChangesNothing) {
   plan();
   const auto changed = plan();

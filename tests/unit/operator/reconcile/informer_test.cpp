@@ -52,6 +52,18 @@ TEST_F(InformerTest, FindsObjectsByNameAndByLabel) {
   EXPECT_EQ(cache_.get({"", "nobody"}), nullptr);
 }
 
+TEST_F(InformerTest, FindsWhatIsInANamespace) {
+  const auto in = [](const std::string& ns, const std::string& name) {
+    auto made = object(name, "1");
+    made["metadata"]["namespace"] = ns;
+    return made;
+  };
+  cache_.replace({in("a", "x"), in("ab", "y"), in("b", "z"), in("a", "w")});
+  EXPECT_THAT(names(cache_.in_namespace("a")), ElementsAre("w", "x"));
+  EXPECT_THAT(names(cache_.in_namespace("b")), ElementsAre("z"));
+  EXPECT_THAT(names(cache_.in_namespace("aa")), IsEmpty());
+}
+
 TEST_F(InformerTest, TheIndexFollowsALabelThatChanges) {
   cache_.replace({object("a", "1", "x")});
   cache_.changed(object("a", "2", "y"));

@@ -34,6 +34,21 @@ TEST(Transition, time_is_kept_while_the_status_is_the_same_and_new_when_it_turns
   EXPECT_EQ(condition(last, "Ready")["lastTransitionTime"], "2026-01-02T03:05:05Z");
 }
 
+TEST(Injection, that_does_not_come_about_degrades_and_says_where_and_why) {
+  World world;
+  world.state.maps_refused = {{"shop", "ConfigMap shop/cistern-env is there already"}};
+  auto status = world.status();
+  EXPECT_EQ(reason(status, "Degraded"), "ConfigMapRefused");
+  EXPECT_THAT(message(status, "Degraded"), HasSubstr("of 1 namespace could"));
+  EXPECT_THAT(message(status, "Degraded"), HasSubstr("shop (ConfigMap shop/cistern-env is there already)"));
+  EXPECT_EQ(value(status, "Ready"), "True");
+  world.state.webhook_trouble = "there is no MutatingWebhookConfiguration cistern";
+  status = world.status();
+  EXPECT_EQ(reason(status, "Degraded"), "WebhookUnavailable");
+  EXPECT_THAT(message(status, "Degraded"), HasSubstr("created without their variables: there is no Mutating"));
+  EXPECT_THAT(message(status, "Degraded"), HasSubstr("Also ConfigMapRefused"));
+}
+
 TEST(Transition, time_is_new_where_the_object_has_a_status_of_somebody_elses) {
   for (const auto* text :
        {"null", "{}", "5", R"({"conditions": 7})", R"({"conditions": [1, {"type": "Ready"}, {"type": "Ready", "status": "True"}]})",

@@ -6,6 +6,7 @@
 #include "base/encoding.hpp"
 #include "config/load.hpp"
 #include "operator/model/parse.hpp"
+#include "operator/render/node_config.hpp"
 #include "tests/fakes/places/places.hpp"
 
 namespace cistern::render {
@@ -297,6 +298,38 @@ TEST(ReferencedNames, are_those_of_the_policy_and_of_its_overlays) {
                                              "profiles: {p: {go: {upstreams: [{url: \"https://c\", caRef: {name: aca}}]}}}"));
   EXPECT_THAT(names.secrets, ElementsAre("aca", "ca", "cn", "corp", "hub"));
   EXPECT_THAT(names.config_maps, ElementsAre("aca", "ca"));
+}
+
+TEST(NodeConfigMap, IsWhatTheNodeProgramParses) {
+  auto policy = parsed(
+      "nodeConfig: {runtimes: [crio]}, storage: {onDelete: Keep}, images: {registries: [{name: docker.io, fallbackToSource: false, "
+      "upstreams: [{url: \"https://a\"}]}, {name: quay.io, fallbackToSource: false, upstreams: [{url: \"https://b\"}]}]}");
+  const auto plan = plan::plan_cluster({policy}, {{"n1", {}}}, {}, "cistern-system");
+  ASSERT_EQ(plan.groups.size(), 1U);
+  const auto config = node_config(plan.groups.front(), {"quay.io", "ghcr.io"}, true);
+  EXPECT_EQ(kept_in_fallback(plan.groups.front(), {"quay.io", "ghcr.io"}), std::vector<std::string>{"quay.io"});
+  const auto object = node_config_map(config, kOwner, Installation{});
+  EXPECT_EQ(object.at("metadata").at("name"), "cistern-node-default");
+  EXPECT_EQ(object.at("metadata").at("labels").at("cistern.dev/group"), "default");
+  const auto read = node::parse_config(object.at("data").at("node.json").get<std::string>());
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, config);
+  EXPECT_TRUE(read->registries.at(0).strict);
+  EXPECT_FALSE(read->registries.at(1).strict);
+  EXPECT_TRUE(read->configure_containerd);
+  EXPECT_TRUE(read->keep_storage);
+  EXPECT_EQ(read->runtimes, std::vector<std::string>{"crio"});
+}
+
+TEST(RegistryOfImage, IsTheHostOrDockerHub) {
+  EXPECT_EQ(registry_of_image("busybox"), "docker.io");
+  EXPECT_EQ(registry_of_image("library/busybox:1"), "docker.io");
+  EXPECT_EQ(registry_of_image("index.docker.io/library/busybox"), "docker.io");
+  EXPECT_EQ(registry_of_image("docker.io/x/y@sha256:0"), "docker.io");
+  EXPECT_EQ(registry_of_image("registry.k8s.io/pause:3.9"), "registry.k8s.io");
+  EXPECT_EQ(registry_of_image("localhost/x"), "localhost");
+  EXPECT_EQ(registry_of_image("registry:5000/a/b"), "registry:5000");
+  EXPECT_EQ(registry_of_image("x:tag"), "docker.io");
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 #include "operator/run/uninstall.hpp"
 
+#include <fmt/chrono.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "operator/kube/configuration.hpp"
+#include "operator/node/config.hpp"
 #include "operator/reconcile/desired.hpp"
+#include "operator/reconcile/leaving.hpp"
 #include "tests/fakes/api_server/api_server.hpp"
 
 namespace cistern::run {
@@ -72,6 +75,22 @@ TEST_F(UninstallTest, RemovesWhatTheOperatorMadeAndKeepsThePolicies) {
   EXPECT_FALSE(policy->contains("status"));
 }
 
+TEST_F(UninstallTest, TakesItsConfigMapsOutOfInjectedNamespacesAndNoOthers) {
+  const auto put = [&](const std::string& name, bool own) {
+    auto object = own ? ours(name) : named(name);
+    object["metadata"]["namespace"] = "shop";
+    server_.put(kube::kConfigMaps, object);
+  };
+  put("cistern-env", true);
+  put("cistern-env-dev", true);
+  put("cistern-env-theirs", false);
+  put("copied-with-labels", true);
+  ASSERT_TRUE(uninstall_now());
+  for (const auto* name : {"cistern-env", "cistern-env-dev"}) EXPECT_FALSE(server_.object(kube::kConfigMaps, {"shop", name})) << name;
+  for (const auto* name : {"cistern-env-theirs", "copied-with-labels"})
+    EXPECT_TRUE(server_.object(kube::kConfigMaps, {"shop", name})) << name;
+}
+
 TEST_F(UninstallTest, TouchesNothingThatHelmHasNotInstalled) {
   settings_.helm_release = "cistern";
   const auto refused = uninstall_now();
@@ -98,6 +117,90 @@ TEST_F(UninstallTest, TheNamespaceGetsBackItsPodSecurity) {
   EXPECT_EQ(with({{label, "privileged"}}, {{noted, "restricted"}}), "restricted");
   EXPECT_EQ(with({{label, "baseline"}}, {{noted, "restricted"}}), "baseline") << "somebody has set it since";
   EXPECT_EQ(with({{label, "privileged"}}, {{"a", "b"}}), "privileged") << "it is not the operator's";
+}
+
+class UninstallNodesTest : public UninstallTest {
+ protected:
+  void SetUp() override {
+    UninstallTest::SetUp();
+    auto pod = named("cistern-node-x");
+    pod["metadata"]["labels"] = {{"app.kubernetes.io/name", "cistern"}, {"app.kubernetes.io/component", "node"}};
+    server_.put(kube::kPods, pod);
+    server_.put(kube::kDaemonSets, named("cistern-node"));
+  }
+  // `age`: since it was renewed.
+  void put_lease(const std::string& node, const std::string& applied, std::chrono::seconds age = std::chrono::seconds(0)) {
+    const auto time = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - age);
+    auto lease = named(node::lease_name(node), {{"spec", {{"renewTime", fmt::format("{:%Y-%m-%dT%H:%M:%S}.000000Z", fmt::gmtime(time))}}}});
+    lease["metadata"]["labels"] = {{"app.kubernetes.io/managed-by", "cistern"}, {"app.kubernetes.io/component", "node"}};
+    lease["metadata"]["annotations"] = {{"cistern.dev/applied-hash", applied}};
+    server_.put(kube::kLeases, lease);
+  }
+  bool has_lease(const std::string& node) { return server_.object(kube::kLeases, {"cistern-system", node::lease_name(node)}).has_value(); }
+  std::string restore_label(const std::string& node) {
+    return kube::label(*server_.object(kube::kNodes, {"", node}), reconcile::kRestoreLabel);
+  }
+};
+
+TEST_F(UninstallNodesTest, NodesPutTheirFilesBackWhileAgentsStillRun) {
+  settings_.timeout = std::chrono::seconds(10);
+  put_lease("n1", "0123456789abcdef");
+  bool agents_were_there = false;
+  std::jthread node([&] {
+    if (!server_.wait_for("POST", "/configmaps", 1, std::chrono::seconds(8))) return;
+    EXPECT_TRUE(server_.object(kube::kConfigMaps, {"cistern-system", "cistern-uninstall"}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(600));
+    agents_were_there = server_.object(kube::kDaemonSets, {"cistern-system", "cistern-default"}).has_value();
+    put_lease("n1", "none");
+    if (!server_.wait_for("DELETE", "/daemonsets/cistern-node", 1, std::chrono::seconds(8))) return;
+    server_.remove(kube::kPods, {"cistern-system", "cistern-node-x"});
+  });
+  const auto done = uninstall_now();
+  node.join();
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_TRUE(agents_were_there);
+  EXPECT_FALSE(server_.object(kube::kDaemonSets, {"cistern-system", "cistern-node"}));
+  EXPECT_FALSE(server_.object(kube::kConfigMaps, {"cistern-system", "cistern-uninstall"})) << "it would stop a later installation";
+  EXPECT_FALSE(has_lease("n1"));
+  EXPECT_EQ(restore_label("n1"), "");
+  EXPECT_THAT(said_, Contains(HasSubstr("every file is as it was before")));
+}
+
+TEST_F(UninstallNodesTest, NodesThatAreAwayAreNamedAndLabelledAndNotWaitedFor) {
+  put_lease("n1", "0123456789abcdef", std::chrono::minutes(10));
+  server_.remove(kube::kPods, {"cistern-system", "cistern-node-x"});
+  const auto begun = std::chrono::steady_clock::now();
+  const auto done = uninstall_now();
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, settings_.timeout / 3);
+  EXPECT_EQ(restore_label("n1"), "true");
+  EXPECT_TRUE(has_lease("n1"));
+  EXPECT_THAT(said_, Contains(HasSubstr("node n1 was away")));
+  // It has come back meanwhile.
+  put_lease("n1", "none");
+  ASSERT_TRUE(uninstall_now());
+  EXPECT_EQ(restore_label("n1"), "");
+  EXPECT_FALSE(has_lease("n1"));
+}
+
+TEST_F(UninstallNodesTest, ANodeThatDoesNotEndIsLeftWithinTheTime) {
+  put_lease("n1", "0123456789abcdef");
+  const auto begun = std::chrono::steady_clock::now();
+  const auto done = uninstall_now();
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_LE(std::chrono::steady_clock::now() - begun, settings_.timeout + std::chrono::seconds(1));
+  EXPECT_EQ(restore_label("n1"), "true");
+  EXPECT_THAT(said_, Contains(HasSubstr("node program cistern-node-x")));
+}
+
+TEST_F(UninstallNodesTest, TheWebhookAndWhatPodsReadGo) {
+  server_.put(kube::kMutatingWebhooks, Json{{"metadata", {{"name", "cistern"}}}});
+  auto map = ours("cistern-env");
+  map["metadata"]["namespace"] = "shop";
+  server_.put(kube::kConfigMaps, map);
+  ASSERT_TRUE(uninstall_now());
+  EXPECT_FALSE(server_.object(kube::kMutatingWebhooks, {"", "cistern"}));
+  EXPECT_FALSE(server_.object(kube::kConfigMaps, {"shop", "cistern-env"}));
 }
 
 TEST_F(UninstallTest, MayBeRunAgain) {
