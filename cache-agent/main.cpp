@@ -1,7 +1,10 @@
 // The data plane's program: subcommands, and nothing else.
 #include <unistd.h>
 
+#include <fstream>
 #include <iostream>
+#include <iterator>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -11,6 +14,8 @@
 #include "cache-agent/store/prepare.hpp"
 #include "cache-agent/store/store.hpp"
 #include "config/load.hpp"
+#include "settings/settings.hpp"
+#include "yaml/node.hpp"
 
 namespace {
 
@@ -22,6 +27,17 @@ int check_config(const std::string& file) {
   }
   std::cout << file << ": valid, hash " << loaded->hash << '\n';
   return 0;
+}
+
+// What the configuration file says; a file that is not valid is told of by whoever loads it.
+std::optional<cistern::settings::Given> log_level_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const auto documents = cistern::yaml::parse(text, file);
+  const auto* server = documents && !documents->empty() ? documents->front().find("server") : nullptr;
+  const auto* level = server == nullptr ? nullptr : server->find("logLevel");
+  if (level == nullptr || !level->scalar.is_string()) return std::nullopt;
+  return cistern::settings::Given{{level->scalar.get<std::string>()}, level->position.to_string()};
 }
 
 int verify_store(const std::string& path) {
@@ -59,6 +75,10 @@ int main(int argc, char** argv) {
   std::string config;
   auto* serve = app.add_subcommand("serve", "Serve until SIGTERM. Reloads when the file, or a file that it names, changes.");
   serve->add_option("--config", config, "The configuration file")->required()->envname("CISTERN_CONFIG");
+  std::string log_level;
+  const auto* level = serve->add_option("--log-level", log_level, "trace, debug, info, warn, error or off; in the file: server.logLevel")
+                          ->envname("CISTERN_LOG_LEVEL")
+                          ->default_str("info");
 
   auto* check = app.add_subcommand("check", "Say whether a configuration file is valid, and what is wrong with it.");
   check->add_option("--config", config, "The configuration file")->required()->envname("CISTERN_CONFIG");
@@ -75,8 +95,10 @@ int main(int argc, char** argv) {
   prepare->add_option("--path", path, "The cache folder (storage.path of the configuration)")->required();
   prepare->add_option("--owner", owner, "UID:GID, as numbers")->required();
 
-  CLI11_PARSE(app, argc, argv);
-  if (serve->parsed()) return cistern::serve(config);
+  cistern::settings::Settings settings(app);
+  settings.look_up(level, [&] { return log_level_of(config); });
+  if (const auto ended = settings.parse(argc, argv)) return *ended;
+  if (serve->parsed()) return cistern::serve(config, log_level);
   if (check->parsed()) return check_config(config);
   return prepare->parsed() ? prepare_store(path, owner) : verify_store(path);
 }

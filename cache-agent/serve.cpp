@@ -223,7 +223,7 @@ void end_at_second_signal(sigset_t signals) {
 
 }  // namespace
 
-int serve(const std::filesystem::path& config_file) {
+int serve(const std::filesystem::path& config_file, const std::string& log_level) {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
@@ -238,7 +238,7 @@ int serve(const std::filesystem::path& config_file) {
     std::cerr << loaded.error().message << '\n';
     return 2;
   }
-  if (auto logging = set_up_logging("cache-agent", loaded->config.server.log_level); !logging) {
+  if (auto logging = set_up_logging("cache-agent", log_level.empty() ? loaded->config.server.log_level : log_level); !logging) {
     std::cerr << logging.error().message << '\n';
     return 2;
   }

@@ -1,4 +1,4 @@
-// cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over default.
+// cistern-operator: subcommands and wiring. Settings: command line over environment (CISTERN_…) over file over default.
 // Exit codes: 0 done, 1 it failed, 2 the command line or a policy is wrong.
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,22 +13,25 @@
 #include "base/encoding.hpp"
 #include "base/log.hpp"
 #include "base/units.hpp"
+#include "config/checks.hpp"
 #include "operator/init/first_policy.hpp"
 #include "operator/inspect/command.hpp"
 #include "operator/model/parse.hpp"
 #include "operator/model/schema.hpp"
-#include "operator/model/validate.hpp"
 #include "operator/node/command.hpp"
 #include "operator/plan/explain.hpp"
 #include "operator/plan/machine.hpp"
 #include "operator/probe/command.hpp"
-#include "operator/render/environment.hpp"
 #include "operator/render/files.hpp"
+#include "operator/render/runtime.hpp"
+#include "operator/render/variables.hpp"
+#include "operator/rewrite/command.hpp"
 #include "operator/run/commands.hpp"
 #include "operator/standalone/agent_http.hpp"
 #include "operator/standalone/data_folder.hpp"
 #include "operator/standalone/prepare.hpp"
 #include "operator/standalone/run.hpp"
+#include "settings/settings.hpp"
 
 namespace {
 
@@ -45,8 +48,9 @@ struct Arguments {
   fs::path agent;
   fs::path output;
   bool force = false;
-  std::string region;
-  std::string profile;
+  plan::MachinePlace place;
+  std::string env_format = "sh";
+  std::string url;
   std::string timeout = "30s";
   std::string format = "text";
   std::vector<std::string> words;  // fields of explain, patterns of purge, the URL of check-health
@@ -71,21 +75,42 @@ fs::path default_agent() {
 
 int standalone(const Arguments& arguments) {
   const standalone::Options options{fs::absolute(arguments.policies), arguments.data, arguments.listen,
-                                    arguments.agent.empty() ? default_agent() : arguments.agent};
+                                    arguments.agent.empty() ? default_agent() : arguments.agent, arguments.place};
   const auto ended = standalone::run(options);
   return ended ? 0 : report(ended.error());
 }
 
+// Without a slash at its end.
+Result<std::string> agents_url(const Arguments& arguments) {
+  if (arguments.url.empty()) {
+    const auto address = standalone::agent_address(arguments.listen);
+    if (!address) return fail(address.error());
+    return "http://" + address->listener;
+  }
+  const auto url = config::parse_url(arguments.url);
+  if (!url) return fail(url.error().in("--url"));
+  return fmt::format("{}://{}{}", url->scheme, url->authority(), url->path);
+}
+
 int env(const Arguments& arguments) {
-  const auto prepared = standalone::preview(arguments.policies, arguments.listen);
+  const auto format = render::variables_format(arguments.env_format);
+  if (!format) return report(format.error().in("--format"));
+  const auto prepared = standalone::preview(arguments.policies, arguments.listen, arguments.place);
   if (!prepared) return report(prepared.error());
-  fmt::print("{}", prepared->files.at(render::kEnvFile));
+  const auto& plan = prepared->plan;
+  const auto base = agents_url(arguments);
+  if (!base) return report(base.error());
+  const auto text = render::to_text(render::machine_environment(plan, *base), *format);
+  if (!text) return report(text.error());
+  if (plan::go_of(plan) == nullptr) fmt::print(stderr, "policy {} serves no Go here: GOPROXY is not set\n", plan.policy);
+  const bool marked = *format == render::VariablesFormat::kShell;
+  fmt::print("{}{}{}", marked ? render::kMark : "", marked ? "\n" : "", *text);
   return 0;
 }
 
 int render_files(const Arguments& arguments) {
-  const auto prepared = arguments.data.empty() ? standalone::preview(arguments.policies, arguments.listen)
-                                               : standalone::prepare(arguments.policies, arguments.data, arguments.listen);
+  const auto prepared = arguments.data.empty() ? standalone::preview(arguments.policies, arguments.listen, arguments.place)
+                                               : standalone::prepare(arguments.policies, arguments.data, arguments.listen, arguments.place);
   if (!prepared) return report(prepared.error());
   print_remarks(prepared->plan);
   for (const auto& [name, content] : prepared->files) {
@@ -124,21 +149,11 @@ int explain(const Arguments& arguments) {
   }
   const auto policies = model::load_policies(arguments.policies);
   if (!policies) return report(policies.error());
-  const auto plan = plan::plan_machine(*policies);
-  const auto& winner =
-      *std::find_if(policies->begin(), policies->end(), [&](const auto& policy) { return policy.metadata.name == plan.policy; });
-  for (const auto& [kind, name, overlays] :
-       {std::tuple("region", arguments.region, &winner.spec.regions), std::tuple("profile", arguments.profile, &winner.spec.profiles)}) {
-    if (name.empty() || overlays->contains(name)) continue;
-    return report({ErrorCode::kInvalid, fmt::format("policy {} has no {} \"{}\"", plan.policy, kind, name), std::nullopt});
-  }
-  yaml::Problems problems;
-  auto effective = model::effective(winner, arguments.region, arguments.profile, problems);
-  model::validate(effective.settings, effective.written, "", problems);
-  if (!problems.empty()) return report(problems.to_error());
-  const auto values = plan::explain(effective, arguments.words);
+  const auto plan = plan::plan_machine(*policies, arguments.place);
+  if (!plan) return report(plan.error());
+  const auto values = plan::explain(plan->effective, arguments.words);
   if (values.empty()) return report({ErrorCode::kInvalid, "no such field; `explain` without fields lists all", std::nullopt});
-  return print_values(plan, values, arguments.format);
+  return print_values(*plan, values, arguments.format);
 }
 
 int init(const Arguments& arguments) {
@@ -213,6 +228,12 @@ std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
         ->envname("CISTERN_LISTEN")
         ->capture_default_str();
   };
+  const auto place = [&](CLI::App* command) {
+    command->add_option("--region", arguments.place.region, "As in this region; default: the policy's region.default")
+        ->envname("CISTERN_REGION");
+    command->add_option("--profile", arguments.place.profile, "With this profile; default: the policy's profile.default")
+        ->envname("CISTERN_PROFILE");
+  };
 
   CLI::App* run = add("standalone", "Serve what the policies say on this machine, without a cluster");
   policies(run);
@@ -221,19 +242,26 @@ std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   listen(run);
   run->add_option("--agent", arguments.agent, "The cache-agent program; default: the one beside this program")->envname("CISTERN_AGENT");
+  place(run);
 
   CLI::App* first = add("init", "Write the first policy from what this machine uses now");
   first->add_option("-o,--output", arguments.output, "File to write; default: print it");
   first->add_flag("--force", arguments.force, "Overwrite the file");
 
-  CLI::App* exports = add("env", "Print the go command's environment, for sh");
+  CLI::App* exports = add("env", "Print the go command's environment, for a shell or a CI system");
   policies(exports);
   listen(exports);
+  place(exports);
+  exports->add_option("--url", arguments.url, "Of the agents, as they are reached from where this is used; default: http://, and --listen")
+      ->envname("CISTERN_URL");
+  exports->add_option("--format", arguments.env_format, "sh, dotenv, github (for $GITHUB_ENV), gitlab (a dotenv report) or json")
+      ->capture_default_str();
 
   CLI::App* files = add("render", "Print every file that standalone would write");
   policies(files);
   listen(files);
   files->add_option("--data", arguments.data, "Check with the credentials in this data folder")->envname("CISTERN_DATA");
+  place(files);
   files->add_option("-o,--output", arguments.output, "Write them below this folder instead");
 
   CLI::App* why =
@@ -242,8 +270,7 @@ std::vector<Command> add_commands(CLI::App& app, Arguments& arguments) {
           "cluster, with what is in force and why a cache is not used; or of files, with --policies");
   why->add_option("--policies", arguments.policies, "Explain these files instead: a folder of MirrorPolicies, or one such file")
       ->envname("CISTERN_POLICIES");
-  why->add_option("--region", arguments.region, "With --policies: as a node of this region has it");
-  why->add_option("--profile", arguments.profile, "With --policies: as this profile has it");
+  place(why);
   why->add_option("words", arguments.words, "node NAME, namespace NAME or pod [NAMESPACE/]NAME; then only these fields, as in go.sumDB")
       ->type_name("[KIND NAME] [FIELD]...");
 
@@ -273,17 +300,20 @@ int main(int argc, char** argv) {
   node::Command node_command(app);
   const probe::Command probe_command(app);
   inspect::Command inspect_command(app, *app.get_subcommand("explain"), arguments.words, arguments.format);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kInvalidInput;
-  }
+  rewrite::Command rewrite_command(app);
+  settings::Settings settings(app);
+  settings.read_file("/etc/cistern/operator.yaml");
+  if (const auto ended = settings.parse(argc, argv)) return *ended;
   const bool on_node = node_command.parsed();
   const auto& log_level = on_node ? node_command.log_level() : cluster_commands.log_level();
   if (auto logging = set_up_logging(on_node ? "cistern-node" : "cistern-operator", log_level); !logging) return report(logging.error());
   if (on_node) {
     const auto done = node_command.execute();
     return done ? 0 : report(done.error());
+  }
+  if (rewrite_command.parsed()) {
+    const auto found = rewrite_command.execute();
+    return found ? *found ? kFailed : 0 : report(found.error());
   }
   if (const auto done = cluster_commands.execute()) return *done ? 0 : report(done->error());
   if (const auto code = probe_command.execute()) return *code ? **code : report(code->error());

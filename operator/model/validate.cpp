@@ -118,7 +118,7 @@ void check_overlay(const std::string& path, const Node& overlay, bool region, Pr
   Settings scratch;
   yaml::read(overlay, path, problems, scratch, yaml::Completeness::kPartial);
   if (const Node* images = overlay.find("images")) {
-    if (const Node* registries = images->find("registries")) {
+    if (const Node* registries = images->find("registries"); registries != nullptr && registries->kind == Node::Kind::kList) {
       for (std::size_t i = 0; i < registries->children.size(); ++i) {
         const Node& registry = registries->children[i];
         if (registry.kind == Node::Kind::kMap && registry.find("name") == nullptr) {

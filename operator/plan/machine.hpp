@@ -34,16 +34,28 @@ struct Overridden {
   std::string to_string() const;
 };
 
+// Which overlays apply to the machine; empty: what the policy has as its default, as for a node without the label.
+struct MachinePlace {
+  std::string region;
+  std::string profile;
+};
+
 struct MachinePlan {
   std::string policy;
-  model::Effective effective;  // the policy without regions and profiles
-  std::vector<View> views;     // by name
+  MachinePlace place;          // what applies; empty: none
+  model::Effective effective;  // the policy in that region and profile
+  model::Go go;                // what is served as /go/: in that region, without a profile
+  std::vector<View> views;     // in that region, by name
   std::vector<Notice> notices;
   std::vector<Overridden> overridden;
 };
 
+// The view that a program on the machine is told of: the profile's, or the one without a name. Null: Go is not served to it.
+const model::Go* go_of(const MachinePlan& plan);
+
 // `policies` must be valid and not empty. One policy owns the machine: the highest priority, then the oldest, then by name.
-MachinePlan plan_machine(const std::vector<model::Policy>& policies);
+// kInvalid if it has no such region or profile, or if the two do not fit together. A default that it does not define is a notice.
+Result<MachinePlan> plan_machine(const std::vector<model::Policy>& policies, const MachinePlace& place = {});
 
 // Whether `a` goes before `b` where both select the same.
 bool wins(const model::Policy& a, const model::Policy& b);

@@ -89,7 +89,7 @@ config::Config agent_config(const Served& served, ReferencePlaces& places) {
 config::Config agent_config(const plan::MachinePlan& plan, const Machine& machine) {
   const model::Settings& settings = plan.effective.settings;
   DataFolder places;
-  auto config = agent_config(Served{plan.policy, settings, settings.go, plan.views}, places);
+  auto config = agent_config(Served{plan.policy, settings, plan.go, plan.views}, places);
   config.listeners.node = machine.listen;
   config.listeners.pods = machine.listen;
   config.listeners.admin = machine.admin;

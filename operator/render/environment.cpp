@@ -57,14 +57,4 @@ std::string service_url(const std::string& policy, const std::string& installati
   return fmt::format("http://cistern-{}.{}.svc:{}", plan::short_name(policy), installation_namespace, kPodsPort);
 }
 
-std::string shell_exports(const std::map<std::string, std::string>& variables) {
-  std::string text;
-  for (const auto& [name, value] : variables) {
-    std::string quoted;
-    for (const char c : value) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    text += fmt::format("export {}='{}'\n", name, quoted);
-  }
-  return text;
-}
-
 }  // namespace cistern::render

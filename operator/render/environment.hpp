@@ -25,7 +25,4 @@ std::map<std::string, std::string> go_environment(std::span<const model::Go> age
 // IPv6; without the cluster's domain, which kubelet puts into the search list of every pod that uses the cluster's DNS.
 std::string service_url(const std::string& policy, const std::string& installation_namespace);
 
-// Lines of `export NAME='value'`, for sh.
-std::string shell_exports(const std::map<std::string, std::string>& variables);
-
 }  // namespace cistern::render

@@ -43,20 +43,23 @@ std::vector<std::string> watched_policies(const std::filesystem::path& policies)
   return watched;
 }
 
-Result<Prepared> preview(const std::filesystem::path& policies, const std::string& listen) {
+Result<Prepared> preview(const std::filesystem::path& policies, const std::string& listen, const plan::MachinePlace& place) {
   const auto address = agent_address(listen);
   if (!address) return fail(address.error());
   Prepared prepared;
   prepared.watched = watched_policies(policies);
   const auto loaded = model::load_policies(policies);
   if (!loaded) return fail(loaded.error());
-  prepared.plan = plan::plan_machine(*loaded);
+  auto plan = plan::plan_machine(*loaded, place);
+  if (!plan) return fail(plan.error());
+  prepared.plan = std::move(*plan);
   prepared.files = render::machine_files(prepared.plan, {listen, address->admin, address->listener});
   return prepared;
 }
 
-Result<Prepared> prepare(const std::filesystem::path& policies, const std::filesystem::path& data, const std::string& listen) {
-  auto prepared = preview(policies, listen);
+Result<Prepared> prepare(const std::filesystem::path& policies, const std::filesystem::path& data, const std::string& listen,
+                         const plan::MachinePlace& place) {
+  auto prepared = preview(policies, listen, place);
   if (!prepared) return prepared;
   if (auto closed = check_secret_modes(data); !closed) return fail(closed.error());
   yaml::Problems missing;

@@ -22,10 +22,11 @@ struct Prepared {
 
 // `listen` is the agent's HOST:PORT. The agent's file is read back as the agent will read it, with the credentials in `data`, so that
 // what is wrong is told before anything is written. Errors are whole messages, one line for each thing that is wrong.
-Result<Prepared> prepare(const std::filesystem::path& policies, const std::filesystem::path& data, const std::string& listen);
+Result<Prepared> prepare(const std::filesystem::path& policies, const std::filesystem::path& data, const std::string& listen,
+                         const plan::MachinePlace& place = {});
 
 // The same without credentials and the check by the agent's eyes, for commands that only print.
-Result<Prepared> preview(const std::filesystem::path& policies, const std::string& listen);
+Result<Prepared> preview(const std::filesystem::path& policies, const std::string& listen, const plan::MachinePlace& place = {});
 
 // What to watch when prepare() has failed, so that mending is noticed.
 std::vector<std::string> watched_policies(const std::filesystem::path& policies);

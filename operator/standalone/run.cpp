@@ -72,11 +72,20 @@ Result<void> wait_free(const std::string& address) {
   return free;
 }
 
-std::string served_by(const model::Settings& settings) {
+std::string served_by(const plan::MachinePlan& plan) {
   std::string served;
-  if (!settings.go.upstreams.empty()) served = "Go";
-  for (const auto& registry : settings.registries) served += (served.empty() ? "" : ", ") + registry.name;
+  if (!plan.go.upstreams.empty()) served = "Go";
+  for (const auto& registry : plan.effective.settings.registries) served += (served.empty() ? "" : ", ") + registry.name;
   return served.empty() ? "nothing" : served;
+}
+
+// "default", "default (region cn, profile dev)"
+std::string called(const plan::MachinePlan& plan) {
+  const auto& [region, profile] = plan.place;
+  std::string overlays;
+  if (!region.empty()) overlays = "region " + region;
+  if (!profile.empty()) overlays += (overlays.empty() ? "profile " : ", profile ") + profile;
+  return overlays.empty() ? plan.policy : fmt::format("{} ({})", plan.policy, overlays);
 }
 
 class Standalone {
@@ -136,8 +145,7 @@ class Standalone {
 
   void tell_plan() {
     const auto& plan = prepared_.plan;
-    screen_.say(Level::kInfo,
-                fmt::format("policy {}: serving {} on http://{}", plan.policy, served_by(plan.effective.settings), address_.listener));
+    screen_.say(Level::kInfo, fmt::format("policy {}: serving {} on http://{}", called(plan), served_by(plan), address_.listener));
     screen_.say(Level::kInfo, fmt::format("for go: . {}", (folder_.path() / render::kEnvFile).string()));
     if (!plan.effective.settings.registries.empty()) {
       screen_.say(Level::kInfo, fmt::format("for containerd: config_path = \"{}\"", (folder_.path() / "certs.d").string()));
@@ -153,7 +161,7 @@ class Standalone {
     // What was refused for a credential may be mended without a change of any file that was looked for.
     const bool retry = !refused_.empty() && clock_.steady() >= retry_at_;
     if (!watch_.changed() && !retry) return;
-    auto prepared = prepare(options_.policies, folder_.path(), options_.listen);
+    auto prepared = prepare(options_.policies, folder_.path(), options_.listen, options_.place);
     if (!prepared) {
       // New files are watched too, and those of the configuration in force stay watched.
       auto watched = watched_policies(options_.policies);
@@ -216,7 +224,7 @@ class Standalone {
     if (clock_.steady() < draw_at_) return;
     draw_at_ = clock_.steady() + kDrawInterval;
     const char* state = !agent_.running() ? "restarting" : seen.health.empty() ? "starting" : in_force_ ? "in force" : "reloading";
-    screen_.draw(live_lines({prepared_.plan.policy, options_.listen, state, served_by(prepared_.plan.effective.settings)},
+    screen_.draw(live_lines({called(prepared_.plan), options_.listen, state, served_by(prepared_.plan)},
                             seen.status.value_or(AgentStatus{}), screen_.width()));
   }
 
@@ -260,7 +268,7 @@ Result<void> run(const Options& options) {
   if (!folder) return fail(folder.error());
   config::FileWatch watch;
   watch.watch(watched_policies(options.policies));
-  auto prepared = prepare(options.policies, folder->path(), options.listen);
+  auto prepared = prepare(options.policies, folder->path(), options.listen, options.place);
   if (!prepared) return fail(prepared.error());
   for (const auto& one : {options.listen, address->admin}) {
     if (auto free = wait_free(one); !free) return free;

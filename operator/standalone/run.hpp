@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "operator/plan/machine.hpp"
 
 namespace cistern::standalone {
 
@@ -13,6 +14,7 @@ struct Options {
   std::filesystem::path data;
   std::string listen;           // HOST:PORT; the admin listener is the next port on loopback
   std::filesystem::path agent;  // the cache-agent program
+  plan::MachinePlace place;     // the region and profile of this machine
 };
 
 // Returns when SIGINT, SIGTERM or SIGHUP has ended the agent. Errors are those of the start: kInvalid for policies, else what failed.

@@ -17,7 +17,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto again = model::from_json(model::to_json(policy));
     if (!again || !(again->spec.settings == policy.spec.settings)) std::abort();
   }
-  const auto plan = plan::plan_machine(*policies);
+  const auto planned = plan::plan_machine(*policies);
+  if (!planned) return 0;  // defaults of region and profile that do not fit together
+  const auto& plan = *planned;
   plan::explain(plan.effective, {});
   const auto files = render::machine_files(plan, {"127.0.0.1:5050", "127.0.0.1:5051", "127.0.0.1:5050"});
   const auto agent = config::parse(files.at(render::kAgentFile), "/nonexistent");

@@ -84,6 +84,31 @@ const Case kCases[] = {
     {"region_with_deny", "  regions:\n    cn: {go: {deny: []}}\n",
      "p.yaml:6: spec.regions.cn.go.deny: can not be set in a region: at a pod's creation its node is unknown; set it in spec or in a "
      "profile"},
+    {"region_with_private", "  regions:\n    cn:\n      go:\n        private: [a.example]\n",
+     "p.yaml:8: spec.regions.cn.go.private: can not be set in a region: at a pod's creation its node is unknown; set it in spec or in a "
+     "profile"},
+    {"region_with_sumdb", "  regions:\n    cn: {go: {sumDB: {mode: Off}}}\n",
+     "p.yaml:6: spec.regions.cn.go.sumDB: can not be set in a region: at a pod's creation its node is unknown; set it in spec or in a "
+     "profile"},
+    {"region_with_direct", "  regions:\n    cn: {go: {allowDirect: true}}\n",
+     "p.yaml:6: spec.regions.cn.go.allowDirect: can not be set in a region: at a pod's creation its node is unknown; set it in spec or in "
+     "a "
+     "profile"},
+    {"null_in_overlay", "  regions:\n    cn:\n      go:\n        upstreams:\n",
+     "p.yaml:8: spec.regions.cn.go.upstreams: has no value; leave the field out, or write [] or Off to take something away"},
+    {"null_in_a_registry_of_an_overlay", "  profiles:\n    dev: {images: {registries: [{name: a, tagTTL: ~}]}}\n",
+     "p.yaml:6: spec.profiles.dev.images.registries[0].tagTTL: has no value; leave the field out, or write [] or Off to take something "
+     "away"},
+    {"list_where_a_map_merges", "  regions:\n    cn:\n      go: []\n", "p.yaml:7: spec.regions.cn.go: must be a map, not a list"},
+    {"map_where_a_list_replaces", "  profiles:\n    dev:\n      images: {registries: {docker.io: {}}}\n",
+     "p.yaml:7: spec.profiles.dev.images.registries: must be a list, not a map"},
+    {"map_where_a_number_replaces", "  profiles:\n    dev: {retries: {count: 1}}\n",
+     "p.yaml:6: spec.profiles.dev.retries: must be a whole number, 0 or more, not a map"},
+    {"text_as_an_overlay", "  regions: {cn: none}\n", "p.yaml:5: spec.regions.cn: must be a map, not the text \"none\""},
+    {"overlay_in_an_overlay", "  regions:\n    cn: {profiles: {}}\n",
+     "p.yaml:6: spec.regions.cn.profiles: unknown field; known here are go, images, selection, timeouts, retries, breaker, rateLimit, "
+     "storage, "
+     "injection, nodeConfig, prefetch, peers, agent"},
     {"overlay_registry_without_name", "  regions:\n    cn: {images: {registries: [{tagTTL: 1m}]}}\n",
      "p.yaml:6: spec.regions.cn.images.registries[0].name: is required, as registries are merged by name, and is missing"},
     {"profile_makes_a_contradiction", "  go: {allowDirect: true}\n  profiles:\n    dev:\n      go:\n        deny: [a.example]\n",
@@ -95,6 +120,14 @@ const Case kCases[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Policy, BadPolicy, testing::ValuesIn(kCases), [](const auto& test) { return std::string(test.param.name); });
+
+TEST(BadPolicy, an_overlay_from_the_api_server_is_refused_with_its_path_too) {
+  const auto policy = from_json(Json::parse(
+      R"({"apiVersion": "cistern.dev/v1alpha1", "kind": "MirrorPolicy", "metadata": {"name": "a"}, "spec": {"regions": {"cn": {"go": {"deny": []}}}}})"));
+  ASSERT_FALSE(policy);
+  EXPECT_EQ(policy.error().message,
+            "spec.regions.cn.go.deny: can not be set in a region: at a pod's creation its node is unknown; set it in spec or in a profile");
+}
 
 TEST(BadPolicy, the_frame_is_checked) {
   EXPECT_EQ(parse_policies("kind: Secret\nmetadata: {}\n", "p").error().message,

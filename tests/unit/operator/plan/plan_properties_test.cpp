@@ -8,7 +8,9 @@
 #include <set>
 
 #include "operator/model/describe.hpp"
+#include "operator/model/merge.hpp"
 #include "operator/plan/cluster.hpp"
+#include "operator/plan/machine.hpp"
 #include "tests/unit/operator/plan/policies.hpp"
 
 namespace cistern::plan {
@@ -21,13 +23,32 @@ bool one_in(Random& random, std::size_t n) { return below(random, n) == 0; }
 
 const char* pick(Random& random, std::initializer_list<const char*> values) { return *(values.begin() + below(random, values.size())); }
 
-std::string random_settings(Random& random, bool region) {
+// Fields that neither need nor exclude others.
+std::string random_plain_settings(Random& random, bool region) {
   std::string text;
   if (one_in(random, 2)) text += fmt::format("retries: {}, ", below(random, 10));
+  if (one_in(random, 4)) text += fmt::format("selection: {}, ", pick(random, {"Ordered", "Fastest"}));
+  if (one_in(random, 4))
+    text += fmt::format("timeouts: {{{}: {}s}}, ", pick(random, {"connect", "firstByte", "idle"}), 1 + below(random, 9));
+  if (one_in(random, 4)) text += fmt::format("breaker: {{failures: {}, openFor: 9s}}, ", 1 + below(random, 9));
+  if (one_in(random, 4)) text += fmt::format("rateLimit: {{requestsPerSecond: {}}}, ", below(random, 99));
+  if (one_in(random, 4))
+    text += fmt::format("storage: {{size: {}Gi, onDelete: {}}}, ", 1 + below(random, 9), pick(random, {"Delete", "Keep"}));
+  if (one_in(random, 5)) text += fmt::format("prefetch: {{images: [\"a.example/{}\"]}}, ", below(random, 9));
+  if (one_in(random, 5)) text += fmt::format("peers: {{mode: {}}}, ", pick(random, {"Auto", "Off"}));
+  if (!region && one_in(random, 4))
+    text += fmt::format("injection: {{mode: {}, env: {{A: \"{}\"}}}}, ", pick(random, {"OptIn", "Off"}), below(random, 9));
+  return text;
+}
+
+std::string random_settings(Random& random, bool region) {
+  std::string text = random_plain_settings(random, region);
   if (one_in(random, 2)) {
     text +=
         fmt::format("go: {{upstreams: [{{url: \"https://{}.example\", weight: {}}}]", pick(random, {"a", "b", "c"}), 1 + below(random, 5));
-    text += !region && one_in(random, 2) ? ", deny: [x.example]}, " : "}, ";
+    if (!region && one_in(random, 2)) text += ", deny: [x.example]";
+    if (!region && one_in(random, 3)) text += ", private: [\"*.corp.example\"], sumDB: {mode: Proxy}";
+    text += one_in(random, 3) ? ", freshness: {list: 9s}}, " : "}, ";
   }
   if (one_in(random, 2)) {
     text += fmt::format("images: {{registries: [{{name: {}, upstreams: [{{url: \"https://r.example\"}}], tagTTL: {}s}}]}}, ",
@@ -163,6 +184,83 @@ TEST(PlanProperties, every_node_that_is_selected_is_owned_once_and_every_group_i
     if (!problems) {
       EXPECT_EQ(grouped, owned);
     }
+  }
+}
+
+// Everything that the plan of a machine says, as text.
+std::string told(const Result<MachinePlan>& plan) {
+  if (!plan) return plan.error().message;
+  std::string text =
+      fmt::format("{}/{}/{}\n{}\n{}\n", plan->policy, plan->place.region, plan->place.profile,
+                  yaml::write(plan->effective.settings, yaml::Write::kAll).dump(), yaml::write(plan->go, yaml::Write::kAll).dump());
+  for (const auto& view : plan->views) text += view.profile + " " + yaml::write(view.go, yaml::Write::kAll).dump() + "\n";
+  for (const auto& notice : plan->notices) text += notice.to_string() + "\n";
+  std::vector<std::string> overridden;
+  for (const auto& lost : plan->overridden) overridden.push_back(lost.to_string());
+  std::sort(overridden.begin(), overridden.end());
+  return text + fmt::format("{}", fmt::join(overridden, "\n"));
+}
+
+TEST(PlanProperties, a_machines_plan_does_not_depend_on_the_order_of_the_policies) {
+  Random random(5);
+  int planned = 0;
+  for (int round = 0; round < 100; ++round) {
+    auto cluster = random_cluster(random);
+    const MachinePlace place{pick(random, {"", "cn", "eu"}), pick(random, {"", "dev", "prod"})};
+    const auto plan = plan_machine(cluster.policies, place);
+    planned += plan ? 1 : 0;
+    EXPECT_EQ(told(plan_machine(cluster.policies, place)), told(plan));
+    std::shuffle(cluster.policies.begin(), cluster.policies.end(), random);
+    ASSERT_EQ(told(plan_machine(cluster.policies, place)), told(plan)) << "round " << round;
+  }
+  EXPECT_GT(planned, 30) << "the policies that are tried define too little of what is asked for";
+}
+
+// A machine without cluster is as a node with the same labels.
+TEST(PlanProperties, a_machine_has_the_settings_of_a_node_in_the_same_place) {
+  Random random(6);
+  int compared = 0;
+  for (int round = 0; round < 200; ++round) {
+    const auto policies = test::policies_of(random_policy(random, 0));
+    const MachinePlace place{pick(random, {"cn", "eu", "us-east"}), pick(random, {"dev", "prod"})};
+    const auto machine = plan_machine(policies, place);
+    NodeFacts node{"n", {{"topology.kubernetes.io/region", place.region}, {"cistern.dev/profile", place.profile}, {"pool", "a"}}};
+    const auto cluster = plan_cluster(policies, {node}, {}, "x");
+    if (!machine || cluster.groups.empty()) continue;
+    ++compared;
+    EXPECT_EQ(machine->effective.settings, cluster.groups[0].effective.settings) << "round " << round;
+    EXPECT_EQ(machine->go, cluster.groups[0].go);
+    ASSERT_EQ(machine->views.size(), cluster.groups[0].views.size());
+    for (std::size_t i = 0; i < machine->views.size(); ++i) EXPECT_EQ(machine->views[i].go, cluster.groups[0].views[i].go);
+  }
+  EXPECT_GT(compared, 10);
+}
+
+yaml::Node parsed(const std::string& flow) {
+  auto documents = yaml::parse("{" + flow + "}", "p.yaml");
+  EXPECT_TRUE(documents) << documents.error().message;
+  return std::move(documents->front());
+}
+
+TEST(PlanProperties, merging_nothing_changes_nothing_and_merging_twice_is_merging_once) {
+  Random random(7);
+  for (int round = 0; round < 300; ++round) {
+    const auto spec = parsed(random_settings(random, false));
+    const auto overlay = parsed(random_settings(random, true));
+    const auto text = [](const yaml::Node& node) { return yaml::to_json(node).dump(); };
+    EXPECT_EQ(text(model::merge(spec, parsed(""))), text(spec));
+    EXPECT_EQ(text(model::merge(parsed(""), overlay)), text(overlay));
+    const auto merged = model::merge(spec, overlay);
+    ASSERT_EQ(text(model::merge(merged, overlay)), text(merged)) << "round " << round;
+    // An overlay whose maps are empty, at every level that the policy has written.
+    yaml::Node hollow;
+    hollow.kind = yaml::Node::Kind::kMap;
+    for (const auto& field : spec.children) {
+      if (field.kind != yaml::Node::Kind::kMap) continue;
+      hollow.children.push_back(field);
+      hollow.children.back().children.clear();
+    }
+    EXPECT_EQ(text(model::merge(spec, hollow)), text(spec));
   }
 }
 

@@ -67,10 +67,6 @@ TEST(GoEnvironment, a_database_that_go_does_not_know_is_given_with_its_key) {
   EXPECT_FALSE(go_environment(go, "").contains("GONOSUMDB"));
 }
 
-TEST(ShellExports, quote_what_sh_would_read) {
-  EXPECT_EQ(shell_exports({{"A", "x|y"}, {"B", "it's $HOME"}}), "export A='x|y'\nexport B='it'\\''s $HOME'\n");
-}
-
 TEST(HostsToml, leaves_the_registry_as_the_last_host_or_names_the_agent_alone) {
   model::Registry registry;
   registry.name = "docker.io";

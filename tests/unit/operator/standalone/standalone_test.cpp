@@ -68,13 +68,15 @@ class Standalone : public testing::Test {
     const std::string listen = listen_;
     const std::string output = (folder_.path() / log).string();
     const std::string data = data_;
+    const std::string region = region_;
+    const std::string profile = profile_;
     const pid_t pid = ::fork();
     if (pid != 0) return pid;
     const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     ::dup2(out, 1);
     ::dup2(out, 2);
     ::execl(operator_.c_str(), operator_.c_str(), "standalone", "--policies", policies.c_str(), "--data", data.c_str(), "--listen",
-            listen.c_str(), "--agent", agent.c_str(), nullptr);
+            listen.c_str(), "--agent", agent.c_str(), "--region", region.c_str(), "--profile", profile.c_str(), nullptr);
     ::_exit(99);
   }
   static int wait_for(pid_t& pid) {
@@ -109,6 +111,8 @@ class Standalone : public testing::Test {
   std::uint16_t port_ = free_port("127.0.0.1", 2);  // and the next, of the admin listener
   std::string listen_ = "127.0.0.1:" + std::to_string(port_);
   std::string data_ = (folder_.path() / "data").string();
+  std::string region_;
+  std::string profile_;
   pid_t pid_ = -1;
 };
 
@@ -168,6 +172,43 @@ TEST_F(Standalone, a_credential_that_appears_mends_a_refused_policy) {
   std::ofstream(data("credentials/main/token")) << "t";
   fs::permissions(data("credentials/main/token"), fs::perms::owner_read | fs::perms::owner_write);
   EXPECT_TRUE(logs("have changed")) << log();
+}
+
+constexpr const char* kPlaces =
+    "  go: {upstreams: [{url: \"https://goproxy.io\"}]}\n"
+    "  regions: {cn: {go: {upstreams: [{url: \"https://goproxy.cn\"}]}, images: {registries: [{name: quay.io, upstreams: [{url: "
+    "\"https://quay.cn.example\"}]}]}}}\n"
+    "  profiles: {dev: {go: {sumDB: {exempt: [x.example]}}, storage: {size: 7Gi}}}\n";
+
+TEST_F(Standalone, serves_what_the_region_and_the_profile_say) {
+  write_policy(kPlaces);
+  region_ = "cn";
+  profile_ = "dev";
+  start();
+  ASSERT_TRUE(logs("in force after")) << log();
+  EXPECT_THAT(log(), HasSubstr("policy default (region cn, profile dev): serving Go, quay.io"));
+  EXPECT_THAT(log(), Not(HasSubstr("not in force in standalone mode")));
+  EXPECT_THAT(read_file(data("env.sh")), HasSubstr("export GOPROXY='http://" + listen_ + "/go/~dev/'\n"));
+  EXPECT_THAT(read_file(data("env.sh")), HasSubstr("export GONOSUMDB='x.example'\n"));
+  EXPECT_TRUE(fs::exists(data("certs.d/quay.io/hosts.toml")));
+  const auto agent = read_file(data("agent.yaml"));
+  EXPECT_THAT(agent, HasSubstr("https://goproxy.cn"));
+  EXPECT_THAT(agent, Not(HasSubstr("https://goproxy.io")));
+  EXPECT_THAT(agent, HasSubstr("size: 7Gi"));
+}
+
+TEST_F(Standalone, a_region_that_the_policy_does_not_have_is_refused_and_one_that_goes_away_changes_nothing) {
+  write_policy(kGo);
+  region_ = "cn";
+  start();
+  EXPECT_EQ(wait_for(pid_), 2);
+  EXPECT_EQ(log(), "policy default has no region \"cn\"\n");
+  write_policy(kPlaces);
+  start();
+  ASSERT_TRUE(logs("in force after")) << log();
+  write_policy(kGo);
+  ASSERT_TRUE(logs("the configuration in force stays")) << log();
+  EXPECT_THAT(read_file(data("agent.yaml")), HasSubstr("https://goproxy.cn"));
 }
 
 TEST_F(Standalone, a_crashed_agent_is_started_again) {
