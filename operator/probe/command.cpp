@@ -2,13 +2,10 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "config/load.hpp"
-#include "operator/model/merge.hpp"
 #include "operator/model/parse.hpp"
-#include "operator/model/validate.hpp"
 #include "operator/plan/machine.hpp"
 #include "operator/probe/measure.hpp"
 #include "operator/probe/report.hpp"
@@ -31,20 +28,12 @@ Result<config::Config> configuration(const std::filesystem::path& file, const st
                                      const std::filesystem::path& data) {
   const auto policies = model::load_policies(file);
   if (!policies) return fail(policies.error());
-  auto plan = plan::plan_machine(*policies);
-  const auto& policy = *std::find_if(policies->begin(), policies->end(), [&](const auto& one) { return one.metadata.name == plan.policy; });
-  for (const auto& [kind, name, overlays] :
-       {std::tuple("region", region, &policy.spec.regions), std::tuple("profile", profile, &policy.spec.profiles)}) {
-    if (!name.empty() && !overlays->contains(name)) {
-      return fail(ErrorCode::kInvalid, "policy {} has no {} \"{}\"", plan.policy, kind, name);
-    }
-  }
-  yaml::Problems problems;
-  plan.effective = model::effective(policy, region, profile, problems);
-  model::validate(plan.effective.settings, plan.effective.written, "", problems);
-  if (!problems.empty()) return fail(problems.to_error());
-  plan.views.clear();
-  auto config = render::agent_config(plan, {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1"});
+  auto plan = plan::plan_machine(*policies, {region, profile});
+  if (!plan) return fail(plan.error());
+  // Its own view, as the only one.
+  plan->go = plan->effective.settings.go;
+  plan->views.clear();
+  auto config = render::agent_config(*plan, {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:1"});
   if (data.empty()) forget_references(config);
   // Read as the agent would: names filled in, credentials and CAs from the data folder.
   auto loaded = config::parse(config::to_yaml(config), data.empty() ? std::filesystem::path(".") : data, file.string());

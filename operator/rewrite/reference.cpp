@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "operator/render/runtime.hpp"
 
 namespace cistern::rewrite {
 namespace {
@@ -79,16 +80,18 @@ tl::expected<std::optional<Renaming>, std::string> rename_reference(string_view 
   if (!name) return tl::unexpected(name.error());
   if (direction == Direction::kBack) {
     const auto slash = name->path.find('/');
-    const bool ours = name->registry == lower_case(mirror.address) && slash != std::string::npos;
-    if (!ours || !mirror.registries.contains(name->path.substr(0, slash))) return std::nullopt;
-    return Renaming{*size, name->path};
+    if (name->registry != lower_case(mirror.address) || slash == std::string::npos) return std::nullopt;
+    const auto element = name->path.substr(0, slash);
+    const auto ours = std::ranges::find_if(mirror.registries, [&](const auto& known) { return render::registry_in_path(known) == element; });
+    if (ours == mirror.registries.end()) return std::nullopt;
+    return Renaming{*size, *ours + name->path.substr(slash)};
   }
   if (name->registry == lower_case(mirror.address) || !mirror.registries.contains(name->registry)) return std::nullopt;
-  if (!is_path(name->registry)) {
-    return tl::unexpected(
-        fmt::format("the registry {} has a port in its name, which can not stand in the path of a reference", name->registry));
+  const auto element = render::registry_in_path(name->registry);
+  if (!is_path(element)) {
+    return tl::unexpected(fmt::format("the registry {} has a name that can not stand in the path of a reference", name->registry));
   }
-  return Renaming{*size, fmt::format("{}/{}/{}", mirror.address, name->registry, name->path)};
+  return Renaming{*size, fmt::format("{}/{}/{}", mirror.address, element, name->path)};
 }
 
 }  // namespace cistern::rewrite

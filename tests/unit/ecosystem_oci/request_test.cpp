@@ -83,6 +83,16 @@ TEST(OciRequest, ContainerdNamesTheRegistryByNs) {
   EXPECT_EQ(read("/v2/app/manifests/latest", "ns=localhost:5000").registry, 2U);
 }
 
+TEST(OciRequest, APortMayStandBehindALine) {
+  const auto request = read("/v2/localhost_5000/org/app/manifests/latest");
+  EXPECT_EQ(request.registry, 2U);
+  EXPECT_EQ(request.repository, "org/app");
+  EXPECT_EQ(request.prefix, "localhost_5000");
+  EXPECT_EQ(refused("/v2/quay.io_443/app/manifests/latest").error.code, ErrorCode::kForbidden);
+  const auto one = registries({"docker.io"});
+  EXPECT_EQ(read("/v2/team_5000/app/manifests/latest", "", one).repository, "team_5000/app") << "no host's name";
+}
+
 TEST(OciRequest, NsBeatsThePath) {
   const auto request = read("/v2/quay.io/org/app/manifests/latest", "ns=localhost:5000");
   EXPECT_EQ(request.registry, 2U);

@@ -63,9 +63,9 @@ TEST(Reference, what_is_no_reference_is_told) {
   }
 }
 
-TEST(Reference, a_registry_with_a_port_can_not_be_in_a_path) {
-  EXPECT_EQ(renamed("registry.corp.example:5000/team/app:1"),
-            "the registry registry.corp.example:5000 has a port in its name, which can not stand in the path of a reference");
+TEST(Reference, a_registrys_port_is_put_so_that_it_may_be_in_a_path) {
+  EXPECT_EQ(renamed("registry.corp.example:5000/team/app:1"), "127.0.0.1:5050/registry.corp.example_5000/team/app:1");
+  EXPECT_EQ(renamed("127.0.0.1:5050/registry.corp.example_5000/team/app:1", Direction::kBack), "registry.corp.example:5000/team/app:1");
 }
 
 TEST(Reference, goes_back_to_the_registrys_own_name) {
