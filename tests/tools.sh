@@ -13,6 +13,7 @@ TOOL_KUBERNETES_VERSION=v1.$TOOL_KUBERNETES_MINOR.2
 TOOL_HELM_VERSION=v3.19.0
 TOOL_COREDNS_VERSION=v1.12.4
 TOOL_KWOK_VERSION=v0.7.0
+TOOL_TOXIPROXY_VERSION=v2.12.0
 
 # tool_go: a Go that builds all of the below. Debian's is too old for that, but not for fetching a newer one as a module.
 tool_go() {
@@ -93,6 +94,7 @@ tool_helm() {
     -X $helm/pkg/chartutil.k8sVersionMajor=1 -X $helm/pkg/chartutil.k8sVersionMinor=$TOOL_KUBERNETES_MINOR"
 }
 
+tool_toxiproxy() { tool_build toxiproxy github.com/Shopify/toxiproxy/v2 "$TOOL_TOXIPROXY_VERSION" cmd/server -ldflags "-s -w"; }
 tool_kwok() { tool_build kwok sigs.k8s.io/kwok "$TOOL_KWOK_VERSION" cmd/kwok -ldflags "-s -w"; }
 
 # tool_coredns: CoreDNS with the plugins that a test cluster needs and no other, which leaves out the clients of a dozen clouds.

@@ -24,8 +24,7 @@ Wish wish(std::string_view label) {
 std::string why_wish_is_no(const std::string& ns, const Decision& decision, InjectionMode mode, Wish pods, Wish namespaces) {
   const Wish stated = pods != Wish::kNone ? pods : namespaces;
   if (stated == Wish::kNo) {
-    return fmt::format("the label {} of {} is \"false\"", kInjectLabel,
-                       pods == Wish::kNo ? "the pod" : fmt::format("namespace {}, and the pod does not say otherwise", ns));
+    return fmt::format("the label {} of {} is \"false\"", kInjectLabel, pods == Wish::kNo ? "the pod" : "namespace " + ns);
   }
   if (mode == InjectionMode::kOff) return fmt::format("injection.mode of policy {} is Off", decision.policy);
   if (mode == InjectionMode::kOptIn && stated == Wish::kNone) {

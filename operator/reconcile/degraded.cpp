@@ -57,7 +57,8 @@ void add_upstreams(const Agents& agents, std::vector<Finding>& findings) {
       if (!agent.reachable || agent.pod == nullptr || !agent.pod->report) continue;
       ++asked;
       for (const auto& upstream : agent.pod->report->upstreams) {
-        if (upstream.state == "closed") continue;
+        // Of a canary that is withdrawn it is told below: nothing is missed.
+        if (upstream.state == "closed" || !upstream.canary_withdrawn.empty()) continue;
         auto& trouble = troubles[upstream.name];
         const auto error = without_times(one_line(upstream.error));
         if (!error.empty() && (trouble.error.empty() || error < trouble.error)) trouble.error = error;

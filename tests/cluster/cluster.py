@@ -28,7 +28,7 @@ class Tools:
     """The programs that Debian does not have; tests/tools.sh makes them, and `./cistern` says where they are. Each is missed only when it is used."""
 
     def __getattr__(self, name):
-        """`kubernetes` (a folder), `helm`, `coredns`, `go`."""
+        """`kubernetes` (a folder), `helm`, `coredns`, `go`, `toxiproxy`."""
         variable = f"CISTERN_{name.upper()}"
         value = os.environ.get(variable)
         if not value or not pathlib.Path(value).exists():

@@ -1,8 +1,11 @@
 """Pods find the Go cache by themselves, with nothing set; those that want nothing of it get nothing."""
 
+import base64
 import json
+import os
 import pathlib
 import re
+import signal
 import threading
 import time
 
@@ -12,6 +15,9 @@ import pytest
 from cistern import policy
 from cluster import SYSTEM_NAMESPACE
 from nodes import configured, node_policy, nodes  # noqa: F401 (fixtures)
+from pki import openssl
+from system import run, wall_clock
+from test_operator_faults import process_of
 from world import MODULES
 
 SHOP = "shop"
@@ -213,11 +219,6 @@ def test_with_nobody_to_ask_pods_are_created_as_they_are(shop, configured, clust
 
 
 def test_a_webhook_that_hangs_holds_a_pod_up_for_three_seconds_at_most(shop, configured, cluster):
-    import os
-    import signal
-
-    from test_operator_faults import process_of
-
     numbers = [process_of(name) for name in configured.operators()]
     for number in numbers:
         os.kill(number, signal.SIGSTOP)
@@ -241,19 +242,11 @@ def test_a_damaged_certificate_stops_no_pod_and_is_replaced(shop, cluster, damag
     elif damage == "none":
         cluster.delete(*secret)
     else:
-        import base64
-
         certificate, key = (cluster.layout.folder / f"webhook.{kind}" for kind in ("crt", "key"))
-        from pki import openssl
-        from system import run
-
         name = f"cistern-webhook.{SYSTEM_NAMESPACE}.svc"
         make = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
                 "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate]
         if damage == "expired":
-            from system import wall_clock
-            import os
-
             run("openssl", *make, "-days", "1", env={**os.environ, **wall_clock("-9d")})
         else:
             openssl(*make, "-days", "30")

@@ -3,7 +3,7 @@
     http://registry.world:5000    docker-registry, empty until something is pushed
     https://secure.world:5443     the same registry, with a certificate of the cluster's authority
     https://private.world:5443    the same again, for USERS only; https://vault.world:5443 is another name of it
-    http://go.world:8080          a Go proxy: a plain tree of files, as a module cache keeps them, with the checksum database's answers
+    http://go.world:8080          (and http://canary.world:8080, which answers 500 while `canary_fails`) a Go proxy: a plain tree of files, as a module cache keeps them, with the checksum database's answers
 
 nginx is in front of all and writes one line of JSON for each request. Nodes and pods resolve the names; this machine uses the address.
 """
@@ -20,9 +20,9 @@ import tempfile
 
 from cables import inside, plug_in, unplug
 from layout import cache_folder
-from system import Failure, leader, run, start, wait_until
+from system import Failure, leader, run, start, stop, wait_until
 
-NAMES = ("registry.world", "secure.world", "private.world", "vault.world", "go.world")
+NAMES = ("registry.world", "secure.world", "private.world", "vault.world", "go.world", "canary.world")
 SECURE, PRIVATE, VAULT = "secure.world:5443", "private.world:5443", "vault.world:5443"
 USERS = {"robot": "robot-has-a-secret", "somebody": "somebody-has-another"}
 SUM_DATABASE = "sum.golang.org"
@@ -32,7 +32,7 @@ MODULES = pathlib.Path(__file__).resolve().parent.parent / "conformance/clients/
 @dataclasses.dataclass(frozen=True)
 class Request:
     time: float
-    host: str      # "registry", "secure", "private" or "go"
+    host: str      # "registry", "secure", "private", "go" or "canary"
     method: str
     path: str      # with the query
     status: int
@@ -95,6 +95,7 @@ class World:
         # A client's credentials are for nginx; the registry behind has no use for them.
         registry = ("location / { proxy_pass http://127.0.0.1:5000; proxy_set_header Host $http_host; proxy_set_header Authorization \"\"; "
                     "proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 300s; }")
+        tree = f"root {self.go_tree}; types {{ application/json info; text/plain mod; application/zip zip; }} location = / {{ access_log off; return 200; }}"
         tls = f"listen {address}:5443 ssl; ssl_certificate {self.layout.pki}/world.crt; ssl_certificate_key {self.layout.pki}/world.key;"
         return f"""\
 user root; daemon off; worker_processes 1; pid {self.folder}/pid; error_log stderr error;
@@ -106,11 +107,8 @@ http {{
   server {{ listen {address}:5000; server_name registry; {registry} }}
   server {{ {tls} server_name secure secure.world; {registry} }}
   server {{ {tls} server_name private private.world vault.world; auth_basic "private"; auth_basic_user_file {self.folder}/users; {registry} }}
-  server {{
-    listen {address}:8080; server_name go; root {self.go_tree};
-    types {{ application/json info; text/plain mod; application/zip zip; }}
-    location = / {{ access_log off; return 200; }}
-  }}
+  server {{ listen {address}:8080; server_name go; {tree} }}
+  server {{ listen {address}:8080; server_name canary canary.world; if (-f {self.folder}/canary-fails) {{ return 500; }} {tree} }}
 }}
 """
 
@@ -124,6 +122,16 @@ http {{
         run("ip", "link", "set", self.layout.link("world"), "up")
 
     @contextlib.contextmanager
+    def canary_fails(self):
+        """For as long as the block runs canary.world answers nothing but 500."""
+        mark = self.folder / "canary-fails"
+        mark.touch()
+        try:
+            yield
+        finally:
+            mark.unlink()
+
+    @contextlib.contextmanager
     def throttled(self, megabytes):
         """For as long as the block runs so many megabytes a second leave the world, for all who ask together."""
         device = ("dev", "eth0", "root")
@@ -132,6 +140,28 @@ http {{
             yield
         finally:
             self.exec("tc", "qdisc", "delete", *device)
+
+    @contextlib.contextmanager
+    def delayed(self, toxiproxy, targets):
+        """For as long as the block runs there is a toxiproxy in the world, with a listener for each of `targets` (port → HOST:PORT). Gives a function that
+        sets how many milliseconds later than its target one answers: delay(port, milliseconds)."""
+        control = f"{self.layout.world}:8474"
+        start(self.layout, "world-toxiproxy", [*inside(self.layout, "world"), toxiproxy, "-host", self.layout.world])
+
+        def tell(method, path, body, check=True):
+            return self.exec("curl", "-sS", "-f", "-X", method, "-d", json.dumps(body), f"http://{control}{path}", check=check)
+
+        def delay(port, milliseconds):
+            tell("DELETE", f"/proxies/p{port}/toxics/slow", {}, check=False)
+            tell("POST", f"/proxies/p{port}/toxics", {"name": "slow", "type": "latency", "stream": "downstream", "attributes": {"latency": milliseconds}})
+
+        try:
+            wait_until("toxiproxy", lambda: tell("GET", "/version", {}, check=False).returncode == 0, 20)
+            for port, target in targets.items():
+                tell("POST", "/proxies", {"name": f"p{port}", "listen": f"{self.layout.world}:{port}", "upstream": target})
+            yield delay
+        finally:
+            stop(self.layout, "world-toxiproxy")
 
     def exec(self, *argv, **options):
         return run(*inside(self.layout, "world"), *argv, **options)
