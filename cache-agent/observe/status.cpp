@@ -24,7 +24,9 @@ json to_json(const FillStatus& fill) {
 
 // To a tenth of one; null where nobody knows.
 json in_milliseconds(std::optional<std::chrono::microseconds> time) {
-  return time ? json(static_cast<double>((time->count() + 50) / 100) / 10) : json();
+  if (!time) return {};
+  const auto tenths = (time->count() + 50) / 100;
+  return static_cast<double>(tenths) / 10;
 }
 
 json to_json(const upstream::CanaryHealth::Side& side) {

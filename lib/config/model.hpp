@@ -168,7 +168,7 @@ struct Server {
   Bytes max_header = kib(16);
   milliseconds header_timeout = std::chrono::seconds(10);
   milliseconds idle_timeout = std::chrono::seconds(75);
-  milliseconds shutdown_delay{0};  // at the end: not ready, but serving, for those who have not heard of it yet
+  milliseconds shutdown_delay{0};                         // at the end: not ready, but serving, for those who have not heard of it yet
   milliseconds drain_timeout = std::chrono::seconds(30);  // then, for what is under way
   unsigned max_connections = 16384;
   std::string log_level = "info";

@@ -67,9 +67,9 @@ Json status_schema() {
   Json nodes = Json::object();
   for (const auto* name : {"selected", "configured", "drifted", "failed", "unsupported", "stale", "isolated"})
     nodes[name] = count(fmt::format("status.nodes.{}", name));
-  nodes["keptInFallback"] = described("status.nodes.keptInFallback", {{"type", "array"},
-                                                                      {"maxItems", kMostRegistries},
-                                                                      {"items", {{"type", "string"}, {"maxLength", kLongestText}}}});
+  nodes["keptInFallback"] =
+      described("status.nodes.keptInFallback",
+                {{"type", "array"}, {"maxItems", kMostRegistries}, {"items", {{"type", "string"}, {"maxLength", kLongestText}}}});
   Json properties{{"observedGeneration", count("status.observedGeneration", "int64")},
                   {"conditions", conditions()},
                   {"agents", object("status.agents", {{"desired", count("status.agents.desired")},

@@ -15,8 +15,8 @@ namespace cistern::reconcile {
 
 struct UpstreamState {
   std::string name;
-  std::string state;  // closed | half-open | open
-  std::string error;  // the last failure, without secrets; empty if there was none
+  std::string state;                  // closed | half-open | open
+  std::string error;                  // the last failure, without secrets; empty if there was none
   std::string canary_withdrawn = {};  // why it gets no share of the objects now, with numbers; empty: it does, or is no canary
 };
 

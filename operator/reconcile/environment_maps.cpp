@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "operator/model/parse.hpp"
+
 namespace cistern::reconcile {
 namespace {
 

@@ -68,12 +68,13 @@ void Heartbeats::take(kube::Json& lease) {
   spec->erase("renewTime");
   const auto node = node_of(lease);
   if (node.empty() || !time.is_string()) return;
+  const auto text = time.get<std::string>();
   const auto now = clock_.steady();
   const std::lock_guard lock(mutex_);
   auto [heard, fresh] = heard_.try_emplace(node);
-  if (heard->second.renewed == time) return;
+  if (heard->second.renewed == text) return;
   const bool first = heard->second.renewed.empty();
-  heard->second.renewed = time.get<std::string>();
+  heard->second.renewed = text;
   heard->second.at = now;
   if (!first || !renewed) return;
   heard->second.at -= std::max(std::chrono::duration_cast<SteadyTime::duration>(clock_.wall() - *renewed), SteadyTime::duration(0));

@@ -82,7 +82,8 @@ tl::expected<std::optional<Renaming>, std::string> rename_reference(string_view 
     const auto slash = name->path.find('/');
     if (name->registry != lower_case(mirror.address) || slash == std::string::npos) return std::nullopt;
     const auto element = name->path.substr(0, slash);
-    const auto ours = std::ranges::find_if(mirror.registries, [&](const auto& known) { return render::registry_in_path(known) == element; });
+    const auto ours =
+        std::ranges::find_if(mirror.registries, [&](const auto& known) { return render::registry_in_path(known) == element; });
     if (ours == mirror.registries.end()) return std::nullopt;
     return Renaming{*size, *ours + name->path.substr(slash)};
   }

@@ -6,8 +6,8 @@
 
 namespace cistern::oci {
 
-// Lower case; docker.io for its aliases index.docker.io and registry-1.docker.io; a port behind '_' is one behind ':', which has no place in
-// the path of an image reference: registry.example_5000 is registry.example:5000. No host's name has a '_'.
+// Lower case; docker.io for its aliases index.docker.io and registry-1.docker.io; a port behind '_' is one behind ':', which has no place
+// in the path of an image reference: registry.example_5000 is registry.example:5000. No host's name has a '_'.
 std::string canonical_registry(std::string_view name);
 
 // The distribution specification's <name>: lower-case components with single separators; at most 255 bytes.

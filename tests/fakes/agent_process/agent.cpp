@@ -32,8 +32,9 @@ std::string Agent::configuration() const {
          "storage: {path: \"" +
          storage().string() + "\", minFree: 1%" + (setup_.storage.empty() ? "" : ", " + setup_.storage) + "}\n" + "server: {threads: 2" +
          (setup_.server.empty() ? "" : ", " + setup_.server) + "}\n" + section("timeouts", setup_.timeouts) +
-         section("breaker", setup_.breaker) + section("rateLimit", setup_.rate_limit) + section("selection", setup_.selection) + section("go", setup_.go) +
-         section("images", setup_.images) + section("peers", setup_.peers) + "retries: " + std::to_string(setup_.retries) + "\n";
+         section("breaker", setup_.breaker) + section("rateLimit", setup_.rate_limit) + section("selection", setup_.selection) +
+         section("go", setup_.go) + section("images", setup_.images) + section("peers", setup_.peers) +
+         "retries: " + std::to_string(setup_.retries) + "\n";
 }
 
 bool Agent::start() {

@@ -30,8 +30,8 @@ class DecisionGolden : public testing::TestWithParam<const char*> {};
 
 TEST_P(DecisionGolden, pods_and_config_maps_are_as_recorded) {
   const std::string name = GetParam();
-  const auto policies = model::load_policies(name == "everything" ? kCluster / "everything.yaml"
-                                                                  : fakes::source_folder() / "examples" / (name + ".yaml"));
+  const auto policies =
+      model::load_policies(name == "everything" ? kCluster / "everything.yaml" : fakes::source_folder() / "examples" / (name + ".yaml"));
   ASSERT_TRUE(policies) << policies.error().message;
   const auto namespaces = facts<plan::NamespaceFacts>("namespaces.json");
   const auto plan = plan::plan_cluster(*policies, facts<plan::NodeFacts>("nodes.json"), namespaces, "cistern-system");

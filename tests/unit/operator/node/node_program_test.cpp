@@ -81,8 +81,8 @@ class NodeProgram : public testing::Test {
   }
 
   void start() {
-    process_.emplace(fakes::Command{{fakes::program("cistern-operator"), "node", "--node-name", "n1", "--host-root",
-                                     tree_.root(), "--kubeconfig", tree_.at("/kubeconfig"), "--check", "1s"}},
+    process_.emplace(fakes::Command{{fakes::program("cistern-operator"), "node", "--node-name", "n1", "--host-root", tree_.root(),
+                                     "--kubeconfig", tree_.at("/kubeconfig"), "--check", "1s"}},
                      tree_.at(kState).string() + ".log");
     ASSERT_TRUE(soon([&] { return process_->output().find("running:") != std::string::npos; })) << process_->output();
   }

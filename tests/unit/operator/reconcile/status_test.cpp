@@ -130,8 +130,9 @@ TEST(Degraded, names_a_canary_that_was_withdrawn_and_why) {
   const auto status = world.status();
   EXPECT_EQ(value(status, "Ready"), "True");
   EXPECT_EQ(reason(status, "Degraded"), "CanaryWithdrawn");
-  EXPECT_THAT(message(status, "Degraded"),
-              HasSubstr("Canary withdrawn: main by 2 of 3 agents (6 of 24 objects failed; with the other upstreams 0 of 210 objects failed)"));
+  EXPECT_THAT(
+      message(status, "Degraded"),
+      HasSubstr("Canary withdrawn: main by 2 of 3 agents (6 of 24 objects failed; with the other upstreams 0 of 210 objects failed)"));
   const auto events = status_events(before, status);
   ASSERT_EQ(events.size(), 1U);
   EXPECT_TRUE(events[0].warning);
