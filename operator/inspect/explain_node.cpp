@@ -36,6 +36,23 @@ std::vector<Fact> lease_facts(const World& world, const std::string& node, const
   return facts;
 }
 
+// "answers; preferred; first byte after 12.3 ms, connected in 1 ms, whole in 20 ms, jitter 2 ms"
+std::string told_of(const reconcile::UpstreamState& upstream) {
+  auto text = upstream.state == "closed" ? "answers" : "not asked for now: " + reconcile::one_line(upstream.error);
+  if (!upstream.canary_withdrawn.empty()) text += "; canary withdrawn: " + reconcile::one_line(upstream.canary_withdrawn);
+  const auto& speed = upstream.speed;
+  if (speed.preferred.value_or(false)) text += "; preferred";
+  const char* separator = "; ";
+  for (const auto& [what, time] :
+       {std::pair{"first byte after", speed.first_byte}, std::pair{"connected in", speed.connect}, std::pair{"whole in", speed.total},
+        std::pair{"jitter", speed.jitter}, std::pair{"score", speed.score}}) {
+    if (!time) continue;
+    text += fmt::format("{}{} {:.1f} ms", separator, what, *time);
+    separator = ", ";
+  }
+  return text;
+}
+
 std::vector<Fact> agent_facts(const World& world, const plan::Group& group, const std::string& node) {
   const auto& snapshot = world.snapshot();
   if (!snapshot.pods.known()) return {{"agent", "not known", "pods could not be read"}};
@@ -57,10 +74,7 @@ std::vector<Fact> agent_facts(const World& world, const plan::Group& group, cons
       wanted.empty()                 ? ""
       : report.config_hash == wanted ? "in force, as wanted"
                                      : "the operator wants " + wanted);
-  for (const auto& upstream : report.upstreams) {
-    add(facts, "upstream", upstream.name,
-        upstream.state == "closed" ? "answers" : "not asked for now: " + reconcile::one_line(upstream.error));
-  }
+  for (const auto& upstream : report.upstreams) add(facts, "upstream", upstream.name, told_of(upstream));
   return facts;
 }
 

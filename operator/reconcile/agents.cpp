@@ -32,7 +32,12 @@ AgentReport report_of(const agent_report::AgentStatus& status) {
   report.version = status.version;
   for (const auto& upstream : status.upstreams) {
     const bool withdrawn = upstream.canary && upstream.canary->state == "withdrawn";
-    report.upstreams.push_back({upstream.name, upstream.state, upstream.error, withdrawn ? upstream.canary->reason : ""});
+    report.upstreams.push_back(
+        {upstream.name,
+         upstream.state,
+         upstream.error,
+         withdrawn ? upstream.canary->reason : "",
+         {upstream.connect, upstream.first_byte, upstream.total, upstream.jitter, upstream.score, upstream.preferred}});
   }
   report.hits = status.hits;
   report.misses = status.misses;

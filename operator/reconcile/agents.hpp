@@ -13,11 +13,18 @@
 
 namespace cistern::reconcile {
 
+// As requests and probes have found it lately; in milliseconds.
+struct UpstreamSpeed {
+  std::optional<float> connect, first_byte, total, jitter, score;
+  std::optional<bool> preferred;  // with `selection: Fastest`, where there is a choice
+};
+
 struct UpstreamState {
   std::string name;
   std::string state;                  // closed | half-open | open
   std::string error;                  // the last failure, without secrets; empty if there was none
   std::string canary_withdrawn = {};  // why it gets no share of the objects now, with numbers; empty: it does, or is no canary
+  UpstreamSpeed speed = {};
 };
 
 // Counters are since the agent's start.

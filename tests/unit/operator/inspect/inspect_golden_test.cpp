@@ -18,7 +18,7 @@ struct Scenario {
 reconcile::AgentReport report(const std::string& hash) {
   reconcile::AgentReport made;
   made.config_hash = hash;
-  made.upstreams = {{"main", "closed", ""}};
+  made.upstreams = {{"main", "closed", "", "", {1.0F, 12.5F, 20.0F, 2.0F, 14.5F, true}}};
   return made;
 }
 
