@@ -1,5 +1,7 @@
 """Asking and telling a cluster: kubectl and helm with its administrator's kubeconfig."""
 
+import base64
+import gzip
 import json
 import os
 
@@ -104,6 +106,14 @@ class Kubectl:
                 said = self.kubectl("logs", where, name, "--all-containers", f"--tail={lines}", check=False).stdout
                 texts.append(f"--- {name}\n{said}")
         return "\n".join(texts)
+
+    def put(self, pod, path, text, namespace="default"):
+        """Writes a file in a pod that has busybox. The text goes as an argument: on a busy machine what goes by standard input may be lost."""
+        packed = base64.b64encode(gzip.compress(text.encode())).decode()
+        done = self.pod_exec(pod, "sh", "-ec", 'mkdir -p "$(dirname "$1")"; echo "$2" | base64 -d | gzip -d >"$1"; wc -c <"$1"', "sh", path, packed,
+                             namespace=namespace)
+        if int(done) != len(text.encode()):
+            raise Failure(f"{path} in {pod} has {done.strip()} bytes of {len(text.encode())}")
 
     def pod_exec(self, pod, *argv, namespace="default", **options):
         return self.kubectl("exec", f"--namespace={namespace}", pod, "--", *argv, **options)

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import pathlib
 import re
 import signal
 import threading
@@ -61,8 +60,7 @@ def injected(cluster, pod):
 
 def give_module(cluster, pod, namespace=SHOP):
     for name in ("go.mod", "go.sum"):
-        text = (pathlib.Path(MODULES) / name).read_text()
-        cluster.kubectl("exec", f"--namespace={namespace}", "--stdin", pod, "--", "sh", "-c", f"mkdir -p /tmp/m && cat >/tmp/m/{name}", stdin=text)
+        cluster.put(pod, f"/tmp/m/{name}", (MODULES / name).read_text(), namespace)
 
 
 def download(cluster, pod, namespace=SHOP):

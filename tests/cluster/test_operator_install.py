@@ -40,8 +40,7 @@ def test_a_pod_downloads_modules_through_the_service(ready, cluster):
     # kube-proxy writes its rules in its own time.
     cluster.wait_for("the Service to answer the pod", lambda: cluster.pod_exec("client-node1", "curl", "-fsS", "--max-time", "5", f"{SERVICE}/healthz"))
     for name in ("go.mod", "go.sum"):
-        text = (pathlib.Path(MODULES) / name).read_text()
-        cluster.kubectl("exec", "--stdin", "client-node1", "--", "sh", "-c", f"mkdir -p /tmp/m && cat >/tmp/m/{name}", stdin=text)
+        cluster.put("client-node1", f"/tmp/m/{name}", (MODULES / name).read_text())
     required = set(re.findall(r"^\t(\S+ v\S+)", (MODULES / "go.mod").read_text(), re.MULTILINE))
     download = f"""
         cd /tmp/m

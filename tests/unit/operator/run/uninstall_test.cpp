@@ -148,7 +148,9 @@ TEST_F(UninstallNodesTest, NodesPutTheirFilesBackWhileAgentsStillRun) {
   bool agents_were_there = false;
   std::jthread node([&] {
     if (!server_.wait_for("POST", "/configmaps", 1, std::chrono::seconds(8))) return;
-    EXPECT_TRUE(server_.object(kube::kConfigMaps, {"cistern-system", "cistern-uninstall"}));
+    const kube::ObjectKey mark{"cistern-system", "cistern-uninstall"};
+    for (int i = 0; i < 200 && !server_.object(kube::kConfigMaps, mark); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_TRUE(server_.object(kube::kConfigMaps, mark)) << "it was asked for, so it is made";
     std::this_thread::sleep_for(std::chrono::milliseconds(600));
     agents_were_there = server_.object(kube::kDaemonSets, {"cistern-system", "cistern-default"}).has_value();
     put_lease("n1", "none");
