@@ -87,7 +87,7 @@ class OutsideOperator:
         self.folder = cluster.layout.folder / f"outside-{identity}"
         self.folder.mkdir(exist_ok=True)
         self.log = self.folder / "log"
-        self.metrics, self.health = free_port(), free_port()
+        self.metrics, self.health, self.webhook = free_port(), free_port(), free_port()
         self.relay = None
         self.kubeconfig = cluster.layout.kubeconfig
         if relayed:
@@ -109,7 +109,8 @@ class OutsideOperator:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(BUILD / "bin/cistern-operator"), "run", f"--kubeconfig={self.kubeconfig}", f"--namespace={SYSTEM_NAMESPACE}", f"--image={IMAGE}",
-                 f"--identity={self.identity}", f"--metrics=127.0.0.1:{self.metrics}", f"--health=127.0.0.1:{self.health}", *self._arguments],
+                 f"--identity={self.identity}", f"--metrics=127.0.0.1:{self.metrics}", f"--health=127.0.0.1:{self.health}",
+                 f"--webhook=127.0.0.1:{self.webhook}", *self._arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True)
         wait_until("the operator's health", lambda: self._get(self.health, "/readyz") is not None, 60, log=self.log,
                    alive=lambda: self.process.poll() is None)
