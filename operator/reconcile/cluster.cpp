@@ -91,8 +91,10 @@ void Cluster::stop() {
   for (auto* informer : informers()) informer->stop();
 }
 
-// Without the right to read these (a chart of before they were read) all goes on but for one reason in the status, and for injection.
-std::vector<const Informer*> Cluster::optional() const { return {&refusals_, &endpoint_slices_, &webhooks_, &environment_maps_}; }
+// Without the right to read these (a chart of before they were read) all goes on but for what the status tells of nodes, and for injection.
+std::vector<const Informer*> Cluster::optional() const {
+  return {&refusals_, &node_leases_, &system_pods_, &endpoint_slices_, &webhooks_, &environment_maps_};
+}
 
 std::vector<const Informer*> Cluster::needed() const {
   auto all = informers();
