@@ -4,10 +4,12 @@ import dataclasses
 import time
 
 import pytest
+import runtime_files
 
 from cistern import Cistern
 from cluster import ROOT, Cluster
 from layout import folder_of_tests
+from nodes import Nodes, give_references
 
 
 @dataclasses.dataclass
@@ -55,3 +57,24 @@ def ready(installed):
     """Cistern with policy() in force, and no other. Agents of the test before are kept: most tests do not mind them, and all would wait for new ones."""
     installed[0].reset_policies()
     return installed[0]
+
+
+@pytest.fixture(scope="session")
+def nodes(made, request):
+    """Installed, with what its policies refer to."""
+    cluster = made.cluster
+    runtime_files.make_others_files(cluster)
+    found = Nodes(cluster, runtime_files.snapshots(cluster))
+    request.getfixturevalue("installed")
+    give_references(cluster)
+    return found
+
+
+@pytest.fixture
+def configured(nodes):
+    """With node_policy() in force, and no other."""
+    others = {each["metadata"]["name"] for each in nodes.cluster.get("mirrorpolicies")["items"]} - {"default"}
+    if others:
+        nodes.cluster.kubectl("delete", "mirrorpolicies", *others, "--timeout=90s")
+    nodes.begin()
+    return nodes

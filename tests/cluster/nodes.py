@@ -1,8 +1,7 @@
-"""Cistern with nodes and pods pointed at it: the fixture of the tests of that."""
+"""Cistern with nodes and pods pointed at it: what its tests share."""
 
 import json
 
-import pytest
 import runtime_files
 from cistern import REGISTRY, Cistern, policy
 from cluster import SYSTEM_NAMESPACE
@@ -48,31 +47,10 @@ class Nodes(Cistern):
         runtime_files.wait_configured(self.cluster)
 
 
-@pytest.fixture(scope="session")
-def nodes(made, request):
-    """Installed, with what its policies refer to."""
-    cluster = made.cluster
-    runtime_files.make_others_files(cluster)
-    found = Nodes(cluster, runtime_files.snapshots(cluster))
-    request.getfixturevalue("installed")
-    give_references(cluster)
-    return found
-
-
 def give_references(cluster):
     cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY}, "data": {"ca.crt": (cluster.layout.pki / "ca.crt").read_text()}},
                   {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth", "metadata": {"name": "robot"},
                    "stringData": {"username": "robot", "password": USERS["robot"]}}, namespace=SYSTEM_NAMESPACE)
-
-
-@pytest.fixture
-def configured(nodes):
-    """With node_policy() in force, and no other."""
-    others = {each["metadata"]["name"] for each in nodes.cluster.get("mirrorpolicies")["items"]} - {"default"}
-    if others:
-        nodes.cluster.kubectl("delete", "mirrorpolicies", *others, "--timeout=90s")
-    nodes.begin()
-    return nodes
 
 
 def metric(cistern, node, name, **labels):

@@ -12,7 +12,7 @@ import pytest
 import runtime_files
 from cistern import GOLDEN, REGISTRY, condition, policy
 from cluster import SYSTEM_NAMESPACE
-from nodes import configured, nodes, status  # noqa: F401 (fixtures)
+from nodes import status
 from pulls import AUTHORITY
 from test_injection import REQUIRED, created, environment
 from test_inspect import ask
@@ -37,7 +37,7 @@ def regional():
 
 
 @pytest.fixture(scope="module")
-def regions(nodes, cluster):  # noqa: F811
+def regions(nodes, cluster):
     for name in NAMESPACES:
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"cistern.dev/profile": name}}})
     nodes.cluster.kubectl("label", "node", "node1", f"{REGION}=eu", "--overwrite")

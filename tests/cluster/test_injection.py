@@ -13,7 +13,7 @@ import pulls
 import pytest
 from cistern import policy
 from cluster import SYSTEM_NAMESPACE
-from nodes import configured, node_policy, nodes  # noqa: F401 (fixtures)
+from nodes import node_policy
 from pki import openssl
 from system import run, wall_clock
 from test_operator_faults import process_of

@@ -5,7 +5,6 @@ import json
 import pulls
 import runtime_files
 from cistern import BUILD, REGISTRY
-from nodes import configured, node_policy, nodes  # noqa: F401 (fixtures)
 from system import run
 from world import SECURE
 

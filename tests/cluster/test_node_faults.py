@@ -9,7 +9,7 @@ import pulls
 import runtime_files
 from cistern import REGISTRY
 from cluster import SYSTEM_NAMESPACE
-from nodes import configured, node_policy, nodes, registries  # noqa: F401 (fixtures)
+from nodes import node_policy, registries
 from world import SECURE
 
 WHERE = f"--namespace={SYSTEM_NAMESPACE}"

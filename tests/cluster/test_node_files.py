@@ -8,7 +8,7 @@ import pytest
 import runtime_files
 from cistern import GROUP_LABEL, REGISTRY
 from cluster import ROOT, SYSTEM_NAMESPACE
-from nodes import configured, give_references, node_policy, nodes, registries  # noqa: F401 (fixtures)
+from nodes import give_references, node_policy, registries
 from world import SECURE
 
 RESTORE_LABEL = "cistern.dev.node-restriction.kubernetes.io/restore"

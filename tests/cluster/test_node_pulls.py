@@ -7,7 +7,7 @@ import pulls
 import runtime_files
 from cistern import REGISTRY
 from cluster import SYSTEM_NAMESPACE
-from nodes import configured, metric, node_policy, nodes, registries  # noqa: F401 (fixtures)
+from nodes import metric, node_policy, registries
 from sniffer import Sniffer
 from world import PRIVATE, SECURE, USERS, VAULT
 
@@ -173,7 +173,7 @@ def test_of_a_node_with_cri_o_the_drop_in_is_what_its_library_reads(configured, 
         runtime_files.wait_configured(cluster)
         assert runtime_files.hosts_toml(node, REGISTRY) == runtime_files.PLAIN, "containerd's are as before"
         begun = len(cluster.world.settled())
-        assert '"Digest"' in node.exec("skopeo", "inspect", f"docker://{REGISTRY}/team/crio:v1")
+        assert '"Digest"' in node.exec("skopeo", "inspect", "--no-tags", f"docker://{REGISTRY}/team/crio:v1")
         seen = cluster.world.settled()[begun:]
         assert seen and all(is_agent(cluster, each.client) for each in seen), seen
     finally:
