@@ -55,9 +55,9 @@ def test_why_a_cache_is_not_used_is_told(configured, cluster):
     said = ask(cluster, "explain", "namespace", "left-out")
     assert "cistern.dev/inject" in said and "not used" in said, said
     # A runtime that reads no hosts.toml at all.
-    config = node.exec("cat", "/etc/containerd/config.toml")
+    node.exec("cp", "-a", "/etc/containerd/config.toml", "/run/kept.toml")
     try:
-        node.write("/etc/containerd/config.toml", config.replace("config_path", "# config_path"))
+        node.exec("sed", "-i", "s/config_path/# config_path/", "/etc/containerd/config.toml")
         runtime_files.wait_state(cluster, "node1", "Unsupported", timeout=90)
         found, code = problems(cluster)
         assert code == 1 and "config_path" in json.dumps(found), found
@@ -67,6 +67,6 @@ def test_why_a_cache_is_not_used_is_told(configured, cluster):
         assert degraded["reason"] == "NodeUnsupported" and "config_path" in degraded["message"], degraded
         assert runtime_files.hosts_toml(node, SECURE) is None, "files that nobody reads are not left"
     finally:
-        node.write("/etc/containerd/config.toml", config)
+        node.exec("cp", "-a", "/run/kept.toml", "/etc/containerd/config.toml")
     runtime_files.wait_configured(cluster, timeout=90)
     cluster.wait_for("doctor to be content", lambda: not problems(cluster)[0], 60)
