@@ -162,6 +162,8 @@ def test_a_node_that_was_away_during_an_uninstallation_is_put_right_by_the_next_
     cluster.kill("node2-kubelet")
     cluster.kill("node2-containerd")
     node.exec("pkill", "-9", "cistern-operato", check=False)
+    # Until that is noticed, the uninstallation's own pod may be sent there.
+    cluster.wait_for("node2 to count as gone", lambda: cluster.condition("node", "node2", "Ready") != "True", 120)
     said = cluster.helm("uninstall", "cistern", WHERE, "--wait", "--timeout=180s")
     assert runtime_files.snapshot(cluster.node("node1")) == configured.before["node1"]
     assert runtime_files.snapshot(node) != configured.before["node2"]
