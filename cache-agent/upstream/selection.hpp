@@ -6,9 +6,8 @@
 //  - `weight`: within a run, each object has a favourite by the hash of its name, which goes first (with Fastest: among those that are as
 //    good). Weights spread the favourites, and a change of one moves only the objects that it has to.
 //  - `rollout`: the upstream is a *canary* (canary.hpp). It is asked for its share of the objects only, then first: before the first
-//  upstream
-//    that has its `match`, or "*". For all other objects, and while it is withdrawn, it is not asked. A list of nothing but canaries has
-//    nothing to compare them with: they are then asked as if they were none.
+//    upstream that has its `match`, or "*". For all other objects, and while it is withdrawn, it is not asked. A list of nothing but
+//    canaries has nothing to compare them with: they are then asked as if they were none.
 //
 // The same object goes the same way whatever the agent, the listener, the view or the start of the program: hashes are of its name alone.
 // Who is a candidate at all (private patterns, `match`, denials) is for the caller to say, and nobody else is ever asked.

@@ -3,6 +3,7 @@
 
 #include "operator/inspect/causes.hpp"
 #include "operator/reconcile/agent_pod.hpp"
+#include "operator/reconcile/leaving.hpp"
 #include "operator/reconcile/words.hpp"
 
 namespace cistern::inspect {
@@ -28,16 +29,11 @@ std::size_t for_each_node(const World& world, const Look& look) {
   return count;
 }
 
-bool has_restore_label(const Json& node) {
-  return std::ranges::any_of(labels_of(node),
-                             [](const auto& label) { return label.first.starts_with("cistern.dev") && label.first.ends_with("/restore"); });
-}
-
 void check_unowned(const World& world, Lines& lines) {
   Grouped grouped("nodes", "node");
   for (const auto& node : world.snapshot().nodes.items) {
     const auto name = kube::metadata(node, "name");
-    if (has_restore_label(node)) {
+    if (!kube::label(node, reconcile::kRestoreLabel).empty()) {
       grouped.add(Level::kWarning, name, "away while an earlier Cistern was uninstalled; its files are still to be put back",
                   "wait for the restoring DaemonSet; once its files are as before the label goes");
     }

@@ -92,8 +92,10 @@ void add_troubled_nodes(const PolicyState& state, const NodeSetups& setups, std:
              counted(setups.silent.size(), "node"), names(setups.silent), state.ns)});
   }
   if (!setups.drifted.empty()) {
-    findings.push_back({"Drifted", fmt::format("Files on {} are not as the policy says, and are left so: {}.",
-                                               counted(setups.drifted.size(), "node"), with_words(setups.drifted))});
+    findings.push_back(
+        {"Drifted", fmt::format("Files on {} are not as the policy says, and are left so: {}. To have them managed again, take "
+                                "out the line \"# cistern: unmanaged\", or stop what changes them.",
+                                counted(setups.drifted.size(), "node"), with_words(setups.drifted))});
   }
 }
 

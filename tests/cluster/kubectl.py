@@ -1,11 +1,14 @@
 """Asking and telling a cluster: kubectl and helm with its administrator's kubeconfig."""
 
 import base64
+import contextlib
 import gzip
 import json
 import os
+import subprocess
+import tempfile
 
-from system import Failure, run, wait_until
+from system import DIRECT, Failure, run, wait_until
 
 
 class Kubectl:
@@ -34,6 +37,26 @@ class Kubectl:
                 return None
             raise Failure(f"kubectl get {' '.join(argv)}: {done.stderr.strip()}")
         return json.loads(done.stdout)
+
+    @contextlib.contextmanager
+    def watching(self, *argv):
+        """Gives a list that, when the block has ended, holds every version of the objects that there was meanwhile, in order."""
+        versions = []
+        with tempfile.TemporaryFile("w+") as seen:
+            watch = subprocess.Popen([str(self.tools.kubernetes / "kubectl"), "get", *argv, "--watch", "--output=json"], stdout=seen, stdin=subprocess.DEVNULL,
+                                     env={**self._environment(), **DIRECT})
+            try:
+                wait_until("the watch", lambda: os.fstat(seen.fileno()).st_size > 0, 30)
+                yield versions
+            finally:
+                watch.terminate()
+                watch.wait()
+            seen.seek(0)
+            text, decoder, at = seen.read(), json.JSONDecoder(), 0
+            while at < len(text.rstrip()):
+                found, at = decoder.raw_decode(text, at)
+                versions.append(found)
+                at += len(text[at:]) - len(text[at:].lstrip())
 
     def apply(self, *objects, namespace=None):
         """Applies objects, each a dict or YAML text."""

@@ -181,17 +181,16 @@ def test_an_api_server_that_is_away_changes_no_file(configured, cluster):
 
 
 def test_no_more_nodes_change_at_once_than_the_policy_allows(configured, cluster):
-    """nodeConfig.maxUnavailable is 1."""
+    """nodeConfig.maxUnavailable is 1. Every change of a Lease is looked at."""
     before = runtime_files.wanted_hash(cluster)
-    configured.apply(node_policy(images=registries(fallbackToSource=False)))
-    seen = set()
-
-    def done():
-        wanted = runtime_files.wanted_hash(cluster)
-        found = runtime_files.leases(cluster)
-        changing = [name for name in found if found[name].get("granted-hash") == wanted != found[name]["applied-hash"]]
-        seen.add(tuple(sorted(changing)))
-        return wanted != before and runtime_files.are_configured(cluster)
-
-    cluster.wait_for("the nodes to be configured", done, 30, 0.02)
+    with cluster.watching("leases", WHERE, "--selector=app.kubernetes.io/component=node") as versions:
+        configured.apply(node_policy(images=registries(fallbackToSource=False)))
+        runtime_files.wait_configured(cluster, but=before)
+    wanted = runtime_files.wanted_hash(cluster)
+    now, seen = {}, set()
+    for lease in versions:
+        said = lease["metadata"]["annotations"]
+        now[lease["metadata"]["name"]] = said.get("cistern.dev/granted-hash") == wanted != said["cistern.dev/applied-hash"]
+        seen.add(tuple(sorted(name for name, changes in now.items() if changes)))
+    assert {("cistern-node-node1",), ("cistern-node-node2",)} <= seen, "each was seen while it changed"
     assert not [each for each in seen if len(each) > 1], seen
