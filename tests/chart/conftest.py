@@ -1,5 +1,6 @@
 """One API server for all tests of this folder."""
 
+import json
 import pathlib
 import signal
 import subprocess
@@ -7,8 +8,10 @@ import sys
 import time
 
 import pytest
+import yaml
 
 from api import Api, start, tool
+from helm import NAMESPACE, objects
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "cluster"))
 from system import free_port  # noqa: E402
@@ -72,3 +75,34 @@ def api(tmp_path_factory):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+FOREIGN_KINDS = [
+    ("monitoring.coreos.com", "servicemonitors", "ServiceMonitor"), ("monitoring.coreos.com", "podmonitors", "PodMonitor"),
+    ("monitoring.coreos.com", "prometheusrules", "PrometheusRule"), ("cert-manager.io", "certificates", "Certificate"),
+    ("cert-manager.io", "issuers", "Issuer"),
+]  # fmt: skip
+
+
+def foreign_crds():
+    """Of the Prometheus Operator's kinds and cert-manager's, which the API server has to know; their schema is their own affair."""
+    for group, plural, kind in FOREIGN_KINDS:
+        spec = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema = {"type": "object", "properties": {"spec": spec}}
+        yield {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{group}"},
+            "spec": {"group": group, "scope": "Namespaced", "names": {"plural": plural, "kind": kind},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}]},
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def installed(api):
+    """The chart's objects by its defaults in the API server, all but what hooks run."""
+    api.kubectl("create", "namespace", NAMESPACE)
+    for crd in foreign_crds():
+        api.apply_crd("-f", "-", stdin=json.dumps(crd))
+    lasting = [one for one in objects({}) if one["kind"] not in ("Pod", "Job")]
+    answer = api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(lasting))
+    assert answer.stderr == ""
+    return api
