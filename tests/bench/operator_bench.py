@@ -6,7 +6,6 @@ not, and agents are one server that answers for all of them, a moment after it h
 import argparse
 import http.server
 import json
-import os
 import pathlib
 import socketserver
 import subprocess
@@ -21,7 +20,7 @@ from cistern import HASH, condition, policy  # noqa: E402
 from cluster import SYSTEM_NAMESPACE, Cluster  # noqa: E402
 from layout import folder_of_tests  # noqa: E402
 from outside import OutsideOperator  # noqa: E402
-from system import Failure, run, start, stop  # noqa: E402
+from system import Failure, run, start  # noqa: E402
 
 PODS = "10.200.0.0/16"  # kwok gives pods addresses from it; all are this machine's own
 KUBELET = 0.1           # seconds from a pod's new annotation to the new configuration: a remount and a reload

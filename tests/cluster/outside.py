@@ -1,14 +1,11 @@
 """The operator as a process of this machine, on a cluster: what a test needs to see its memory, to set its clock or to cut its connections."""
 
-import json
 import os
 import pathlib
 import select
-import signal
 import socket
 import subprocess
 import threading
-import time
 
 from cistern import BUILD, IMAGE
 from cluster import SYSTEM_NAMESPACE

@@ -1,7 +1,6 @@
 """The files of nodes' container runtimes: what an administrator has there before Cistern comes, and whether it is so again when Cistern is gone."""
 
 import json
-import time
 
 from cluster import SYSTEM_NAMESPACE
 from system import Failure

@@ -1,11 +1,10 @@
 """The chart's life after the first day. Last in the order of files: it ends with Cistern uninstalled."""
 
-import json
 import pathlib
 import shutil
 
 import images
-from cistern import IMAGE, OURS, REGISTRY, condition, policy
+from cistern import REGISTRY, policy
 from cluster import ROOT, SYSTEM_NAMESPACE
 from test_operator_install import pull
 
