@@ -32,9 +32,7 @@ def kill_agent(cluster, node):
 
 
 def test_without_an_agent_images_are_pulled_from_their_registries(configured, cluster, tmp_path):
-    """Also where the agent hangs, which only a limit of time can tell."""
     pulls.push(cluster, tmp_path, "team/none:v1")
-    pulls.push(cluster, tmp_path, "team/hangs:v1")
     ended = threading.Event()
 
     def keep_killing():
@@ -52,6 +50,17 @@ def test_without_an_agent_images_are_pulled_from_their_registries(configured, cl
         ended.set()
         killer.join()
     assert any(each.host == "secure" for each in cluster.world.settled("secure") if "/team/none/" in each.path)
+    cluster.wait_for("the agent again", lambda: configured.is_in_force(), 120)
+    pulls.remove(cluster, pod)
+
+
+def test_an_agent_that_hangs_holds_a_pull_up_only_until_kubelet_ends_it(configured, cluster, tmp_path):
+    """containerd has no limit of time for a mirror's answer; the agent's liveness probe is what helps."""
+    pulls.push(cluster, tmp_path, "team/hangs:v1")
+    pod = pulls.pod("hangs", f"{SECURE}/team/hangs:v1", "node1")
+    cluster.node_exec("node1", "pkill", "-STOP", "-x", "cache-agent")
+    pulls.start(cluster, pod)
+    pulls.wait_running(cluster, pod, timeout=150)
     cluster.wait_for("the agent again", lambda: configured.is_in_force(), 120)
     pulls.remove(cluster, pod)
 

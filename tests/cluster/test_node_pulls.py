@@ -3,6 +3,7 @@
 import ipaddress
 import time
 
+import images
 import pulls
 import runtime_files
 from cistern import REGISTRY
@@ -65,12 +66,16 @@ def test_a_private_image_is_pulled_with_the_policys_credentials_and_pods_do_not_
     seen = cluster.world.settled()[begun:]
     assert {each.user for each in seen if each.status == 200} == {"robot"}
     assert all(is_agent(cluster, each.client) for each in seen)
-    service = f"http://{cluster.get('service', 'cistern-default', f'--namespace={SYSTEM_NAMESPACE}')['spec']['clusterIP']}:5050"
-    for path in (f"/v2/team/private/manifests/v1?ns={PRIVATE}", f"/v2/{PRIVATE}/team/private/manifests/v1"):
-        answer = cluster.node_exec("node1", "curl", "-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", f"{service}{path}")
+    client = pulls.pod("client", images.CLIENT, "node1", policy="IfNotPresent")
+    pulls.start(cluster, client)
+    pulls.wait_running(cluster, client)
+    service = f"http://cistern-default.{SYSTEM_NAMESPACE}.svc:5050"
+    for path in (f"/v2/team/private/manifests/v1?ns={PRIVATE}", f"/v2/{PRIVATE}/team/private/manifests/v1",
+                 f"/v2/{PRIVATE.replace(':', '_')}/team/private/manifests/v1"):
+        answer = cluster.pod_exec("client", "curl", "-sS", "--max-time", "10", "-o", "/dev/null", "-w", "%{http_code}", f"{service}{path}")
         assert answer in ("403", "404"), path
     assert configured.on_node("node1", f"/v2/team/private/manifests/v1?ns={PRIVATE}", "-o", "/dev/null", "-w", "%{http_code}") == "200"
-    pulls.remove(cluster, *pods)
+    pulls.remove(cluster, client, *pods)
 
 
 def test_a_pods_own_pull_secret_still_works_and_never_reaches_the_agent(configured, cluster, tmp_path):
