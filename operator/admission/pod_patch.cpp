@@ -49,6 +49,7 @@ class Patcher {
     const auto* from = list(container, "envFrom");
     if (!container.is_object() || env == nullptr || from == nullptr) return;
     const auto name = text(&container, "name");
+    own_proxy_ = !told_.overwrite && has_own_proxy(*env);
     if (from->empty() || told_.overwrite) {
       put_into_env(*env, name, path, member(container, "env") != nullptr);
     } else {
@@ -102,10 +103,20 @@ class Patcher {
     return set;
   }
 
+  // Where `go` asks somebody else, what is said of modules and checksums beside GOPROXY is about him: GONOPROXY=none of ours would lead its
+  // private modules to a proxy that is not to see them.
+  bool has_own_proxy(const Json& env) const {
+    const auto ours = told_.variables.find("GOPROXY");
+    if (ours == told_.variables.end()) return false;
+    return std::ranges::any_of(
+        env, [&](const Json& one) { return text(&one, "name") == "GOPROXY" && one != variable("GOPROXY", ours->second); });
+  }
+  bool is_left_out(std::string_view name) const { return own_proxy_ && told_.go.contains(name); }
+
   void put_into_env(const Json& env, std::string_view container, const std::string& path, bool has_env) {
     Json missing = Json::array();
     for (const auto& [name, value] : told_.variables) {
-      if (is_set(env, container, path, name, value)) continue;
+      if (is_set(env, container, path, name, value) || is_left_out(name)) continue;
       missing.push_back(variable(name, value));
       put_.insert(name);
     }
@@ -124,6 +135,10 @@ class Patcher {
       return map != nullptr && text(map, "name") == map_;
     });
     if (missing.empty() || referred) return;
+    if (own_proxy_) {  // the ConfigMap has all of them
+      decision_.notes.push_back(fmt::format("container {} has envFrom and a GOPROXY of its own: nothing is put into it", container));
+      return;
+    }
     if (map_.empty()) {
       decision_.notes.push_back(
           fmt::format("container {} has envFrom, and the namespace has opted out: it has no ConfigMap for it", container));
@@ -137,6 +152,7 @@ class Patcher {
   const std::string& map_;
   Decision& decision_;
   std::set<std::string_view> put_;
+  bool own_proxy_ = false;  // of the container that is looked at
 };
 
 }  // namespace

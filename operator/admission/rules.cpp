@@ -10,9 +10,11 @@ namespace cistern::admission {
 namespace {
 
 Told told_by(const plan::PodSettings& settings, const std::string& url, const std::string& profile) {
-  Told told{settings.injection.mode, settings.injection.overwrite, {}, settings.no_go};
+  Told told{settings.injection.mode, settings.injection.overwrite, {}, {}, settings.no_go};
   for (const auto& [name, value] : settings.injection.env) told.variables[name] = value;
-  for (auto& [name, value] : render::go_environment(settings.go, url, profile)) told.variables.emplace(name, std::move(value));
+  for (auto& [name, value] : render::go_environment(settings.go, url, profile)) {
+    if (told.variables.emplace(name, std::move(value)).second) told.go.insert(name);
+  }
   return told;
 }
 

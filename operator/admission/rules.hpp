@@ -30,8 +30,9 @@ inline constexpr std::string_view kEnvironmentMap = "cistern-env";              
 struct Told {
   model::InjectionMode mode = model::InjectionMode::kOff;
   bool overwrite = false;
-  Variables variables;  // Go's, and injection.env's, which are put above them
-  std::string no_go;    // why Go's are not among them; empty: they are
+  Variables variables;                    // Go's, and injection.env's, which are put above them
+  std::set<std::string, std::less<>> go;  // the names of Go's, which belong together
+  std::string no_go;                      // why Go's are not among them; empty: they are
   bool operator==(const Told&) const = default;
 };
 

@@ -132,9 +132,27 @@ TEST(Decision, never_overrides_what_a_container_sets_itself) {
   const auto after = patched(before, decision);
   EXPECT_EQ(env(after, "GOPROXY"), "direct");
   EXPECT_EQ(env(after, "GOSUMDB"), "<valueFrom>");
-  EXPECT_EQ(env(after, "GONOPROXY"), "none");
+  EXPECT_EQ(env(after, "GONOPROXY"), "<none>") << "where ours is not asked";
   EXPECT_EQ(env(after, "GOPROXY", 1), kProxy);
   EXPECT_THAT(decision.notes, ElementsAre("container a sets GOPROXY itself", "container a sets GOSUMDB itself"));
+}
+
+TEST(Decision, leaves_all_of_gos_variables_to_a_container_with_a_proxy_of_its_own) {
+  const Json own = {{{"name", "GOPROXY"}, {"value", "https://own.example"}}, {{"name", "GOPRIVATE"}, {"value", "corp.example"}}};
+  const auto before = pod({{{"name", "a"}, {"env", own}}});
+  EXPECT_TRUE(decide(rules_with(""), "shop", before).patch.empty()) << "GONOPROXY=none would show its private modules to its proxy";
+
+  const auto rules = rules_with("injection: {env: {COMPANY: acme, GONOSUMDB: acme.example}}");
+  const auto after = patched(before, decide(rules, "shop", before));
+  EXPECT_EQ(env(after, "COMPANY"), "acme");
+  EXPECT_EQ(env(after, "GONOSUMDB"), "acme.example") << "what the policy asks for by name is put in";
+  EXPECT_EQ(env(after, "GONOPROXY"), "<none>");
+  EXPECT_EQ(env(after, "GOSUMDB"), "<none>");
+
+  const auto from = pod({{{"name", "a"}, {"env", own}, {"envFrom", {{{"secretRef", {{"name", "x"}}}}}}}});
+  const auto decision = decide(rules, "shop", from);
+  EXPECT_TRUE(decision.patch.empty());
+  EXPECT_THAT(decision.notes, Contains(HasSubstr("a GOPROXY of its own")));
 }
 
 TEST(Decision, says_so_where_a_pod_sets_everything_itself) {

@@ -116,7 +116,7 @@ TEST_F(WebhookApi, new_pods_get_their_variables) {
   const auto pod = create("shop", before);
   EXPECT_THAT(env(pod, "GOPROXY", 0), HasSubstr("cistern-default.cistern-system.svc:5050/go/"));
   EXPECT_EQ(env(pod, "GOPROXY", 1), "direct");
-  EXPECT_EQ(env(pod, "GONOPROXY", 1), "none");
+  EXPECT_EQ(env(pod, "GONOPROXY", 1), "<none>");
   EXPECT_EQ(env(pod, "GOPROXY", 2), "<none>");
   EXPECT_EQ(pod["spec"]["containers"][2]["envFrom"][0]["configMapRef"], Json({{"name", "cistern-env"}, {"optional", true}}));
   EXPECT_EQ(env(pod, "GOSUMDB", 0, "initContainers"), "sum.golang.org");
