@@ -5,9 +5,9 @@
 // "true"), since the Service is known by name. Never a static pod's mirror, which is only an image of what runs.
 //
 // What: the policy's variables, under the pod's profile, in `env` of containers and init containers (ephemeral ones come by another verb).
-// What a container sets by itself stays, unless `injection.overwrite`; one with a GOPROXY of its own gets none of Go's variables, which belong
-// together. A container that has `envFrom` may set them there, which can not be
-// seen here; so it gets ours as its first `envFrom`, from a ConfigMap, where later ones win. Three annotations tell what was done.
+// What a container sets by itself stays, unless `injection.overwrite`; one with a GOPROXY of its own gets none of Go's variables, which
+// belong together. A container that has `envFrom` may set them there, which can not be seen here; so it gets ours as its first `envFrom`,
+// from a ConfigMap, where later ones win. Three annotations tell what was done.
 //
 // Deciding again on what was decided changes nothing: the API server asks again when another webhook has changed the pod.
 #pragma once
