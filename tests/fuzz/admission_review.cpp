@@ -20,8 +20,9 @@ const admission::Rules& rules() {
       auto& rules = all.policies[policy];
       rules.policy = policy;
       rules.profile = {"cistern.dev/profile", ""};
-      rules.base = {model::InjectionMode::kOptOut, false, {{"GOPROXY", "http://p/go/"}, {"GONOPROXY", "none"}}, ""};
-      rules.profiles["dev"] = {model::InjectionMode::kOptOut, false, {{"GOPROXY", "http://p/go/~dev/"}}, ""};
+      rules.base = {
+          model::InjectionMode::kOptOut, false, {{"GOPROXY", "http://p/go/"}, {"GONOPROXY", "none"}}, {"GOPROXY", "GONOPROXY"}, ""};
+      rules.profiles["dev"] = {model::InjectionMode::kOptOut, false, {{"GOPROXY", "http://p/go/~dev/"}}, {"GOPROXY"}, ""};
       all.ready.insert(policy);
     }
     all.policies["overwrites"].base.overwrite = true;
