@@ -131,13 +131,13 @@ TEST_F(Probes, TheFastOfTwoServersIsPreferredAndTheOtherWhenTheySwap) {
       if (i % 5 == 0) get(upstreams[selector.order({0, 1}, {"object", "object"}).front().index], "/object");
     }
   };
-  delays(40ms, 0ms);
+  delays(120ms, 0ms);
   pass(20);
   EXPECT_EQ(selector.is_preferred(1), true);
-  delays(0ms, 40ms);
+  delays(0ms, 120ms);
   pass(90);
   EXPECT_EQ(selector.is_preferred(0), true);
-  delays(40ms, 0ms);
+  delays(120ms, 0ms);
   pass(120);
   EXPECT_EQ(selector.is_preferred(1), true);
   EXPECT_EQ(selector.changes(), 2U);
