@@ -92,7 +92,7 @@ class Kubectl:
         conditions = (found or {}).get("status", {}).get("conditions", [])
         return next((each["status"] for each in conditions if each["type"] == kind), None)
 
-    def wait_for_nodes(self, timeout=60, count=None):
+    def wait_for_nodes(self, timeout=180, count=None):
         """All nodes that run (or `count` of them) are Ready and have lost the taint that they begin with."""
         wanted = len(self.nodes()) if count is None else count
 
