@@ -208,8 +208,13 @@ namespace {
 class StreamReader {
  public:
   StreamReader(std::shared_ptr<Progress> progress, ByteBuffer buffer) : progress_(std::move(progress)), buffer_(std::move(buffer)) {}
-  // What waits in the buffer holds on to itself until the buffer is closed.
-  ~StreamReader() { buffer_.close(std::ios_base::out); }
+  // What waits in the buffer holds on to itself until the buffer is closed and it has been told so, on a thread of the pool: a process that
+  // ends at once would leave it behind.
+  ~StreamReader() {
+    buffer_.close(std::ios_base::out);
+    std::unique_lock lock(progress_->mutex);
+    if (waiting_) progress_->changed.wait_for(lock, std::chrono::seconds(1), [&] { return progress_->readable; });
+  }
   StreamReader(const StreamReader&) = delete;
   StreamReader& operator=(const StreamReader&) = delete;
 
