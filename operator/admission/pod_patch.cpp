@@ -136,7 +136,8 @@ class Patcher {
     });
     if (missing.empty() || referred) return;
     if (own_proxy_) {  // the ConfigMap has all of them
-      decision_.notes.push_back(fmt::format("container {} has envFrom and a GOPROXY of its own: nothing is put into it", container));
+      decision_.notes.push_back(fmt::format(
+          "container {} has envFrom and a GOPROXY of its own: nothing is put into it; set in its env what it needs", container));
       return;
     }
     if (map_.empty()) {
